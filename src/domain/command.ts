@@ -1,0 +1,98 @@
+import type { EpochMs } from './units.ts';
+
+/**
+ * A command to one device and its life.
+ *
+ *   accepted ─> routed ─> sent ─> acknowledged ─> (terminal)
+ *
+ * Every accepted command reaches exactly one terminal state and says why. "acknowledged" means that the cloud or the
+ * outstation took it, nothing more: only telemetry proves an effect, and a device under Storm Guard ignores what its
+ * cloud accepted.
+ * @source request fields: TextureHQ/docs platform-concepts/commands; terminal states: promise S6 of the project
+ */
+export type OperatingMode = 'charge' | 'discharge' | 'idle' | 'reset';
+export type ExecutionPath = 'grid_services' | 'baseline';
+export type CommandRoute = ExecutionPath | 'dnp3';
+
+export interface CommandInput {
+  readonly operatingMode: OperatingMode;
+  /** Route the command through the manufacturer's Grid Service when possible. */
+  readonly enableGridInteraction: boolean;
+  /** Magnitude of the AC power wanted [W], ≥ 0; absent = as much as the device gives. */
+  readonly powerW?: number;
+  /** [%]; absent = the device's current backup reserve. Never lowers what the owner keeps for outages. */
+  readonly minimumBatteryReserve?: number;
+  /** [%]; absent = 100. */
+  readonly maximumBatteryReserve?: number;
+  /** Paths to try in order; "baseline" is always tried last; [] or ["baseline"] avoids the Grid Service. */
+  readonly executionPriority?: readonly ExecutionPath[];
+}
+
+export type CommandCause =
+  | { readonly kind: 'operator'; readonly actor: string }
+  | { readonly kind: 'batch'; readonly actor: string; readonly batchId: string; readonly tag: string }
+  | { readonly kind: 'dispatch'; readonly eventId: string; readonly periodStartMs: EpochMs };
+
+export type TerminalStatus =
+  | 'succeeded'
+  | 'partial'
+  | 'failed'
+  | 'expired'
+  | 'cancelled'
+  | 'superseded'
+  | 'ignored'
+  | 'rejected';
+
+export type CommandStatus = 'accepted' | 'routed' | 'sent' | 'acknowledged' | TerminalStatus;
+
+/** Why a command ended; a closed list, so that a report can group by it. */
+export type EndReason =
+  | 'effect_seen'
+  | 'effect_partly_seen'
+  | 'storm_guard'
+  | 'no_effect'
+  | 'delivery_failed'
+  | 'oem_refused'
+  | 'outcome_unknown'
+  | 'device_offline'
+  | 'no_telemetry'
+  | 'not_after_passed'
+  | 'cancelled_by_actor'
+  | 'event_cancelled'
+  | 'newer_command'
+  | 'opted_out'
+  | 'no_route'
+  | 'site_not_controllable'
+  | 'released';
+
+export interface CommandOutcome {
+  readonly status: TerminalStatus;
+  readonly reason: EndReason;
+  /** For people: the evidence or the peer's words. */
+  readonly detail: string;
+}
+
+export interface Command {
+  readonly commandId: string;
+  readonly workspaceId: string;
+  readonly deviceId: string;
+  readonly input: CommandInput;
+  readonly startMs: EpochMs;
+  readonly endMs: EpochMs;
+  /** Never starts after this. */
+  readonly notAfterMs: EpochMs;
+  readonly cause: CommandCause;
+}
+
+const TERMINAL: readonly CommandStatus[] = [
+  'succeeded',
+  'partial',
+  'failed',
+  'expired',
+  'cancelled',
+  'superseded',
+  'ignored',
+  'rejected',
+];
+
+export const isTerminal = (status: CommandStatus): status is TerminalStatus => TERMINAL.includes(status);

@@ -1,0 +1,116 @@
+import type { BatteryState } from '../domain/battery.ts';
+import type { OperatingMode } from '../domain/command.ts';
+import type { EpochMs } from '../domain/units.ts';
+import type { HttpOutcome, HttpRequest } from './http.ts';
+
+/**
+ * How the core speaks with OEM clouds. The core asks for jobs in its own words; an OemSession turns them into the
+ * cloud's HTTP dialect and the answers back. A session does no I/O and owns no clock: requests are drained, responses
+ * and time are put in.
+ */
+export type OemId = 'enphase' | 'solaredge' | 'tesla';
+
+/** What a cloud can do; each figure's source stands in the adapter. */
+export interface OemCapabilities {
+  /** Offers a Grid Service (commands that may export, with an SLA). */
+  readonly gridServices: boolean;
+  /** Devices are enrolled when they are connected; otherwise an application and a test period come first. */
+  readonly autoEnroll: boolean;
+  /** 'setpoint': a power can be asked for; 'on-off': the device gives all it can. */
+  readonly powerControl: 'setpoint' | 'on-off';
+  /** A start in the future may be sent ahead. */
+  readonly scheduledStart: boolean;
+  /** The device ends the command by itself at endMs; otherwise a reset must be sent. */
+  readonly timedEnd: boolean;
+  /** How long before the start a command should be sent [ms]. */
+  readonly leadMs: number;
+  /** Longest command [ms]. */
+  readonly durationMsMax: number;
+  /** How often the cloud has a new sample [ms]. */
+  readonly telemetryPeriodMs: number;
+  /** Floor below which the OEM lets no grid command discharge [%]. */
+  readonly reservePctMin: number;
+}
+
+export type OemJob =
+  | {
+      readonly kind: 'control';
+      readonly jobId: string;
+      readonly vendorDeviceId: string;
+      readonly route: 'grid_services' | 'baseline';
+      readonly mode: OperatingMode;
+      /** Magnitude [W]; null = all the device gives. */
+      readonly powerW: number | null;
+      readonly startMs: EpochMs;
+      readonly endMs: EpochMs;
+      /** Floor for this command [%]. */
+      readonly reservePctMin: number;
+      /** Ceiling for charging [%]. */
+      readonly reservePctMax: number;
+      readonly notAfterMs: EpochMs;
+    }
+  | { readonly kind: 'cancel'; readonly jobId: string; readonly vendorDeviceId: string; readonly vendorRef: string }
+  | {
+      readonly kind: 'read-command';
+      readonly jobId: string;
+      readonly vendorDeviceId: string;
+      readonly vendorRef: string;
+    }
+  | { readonly kind: 'read-state'; readonly jobId: string; readonly vendorDeviceId: string }
+  | { readonly kind: 'enroll'; readonly jobId: string; readonly vendorDeviceId: string; readonly programId: string }
+  | {
+      readonly kind: 'read-enrollment';
+      readonly jobId: string;
+      readonly vendorDeviceId: string;
+      readonly programId: string;
+    };
+
+export type VendorCommandStatus = 'scheduled' | 'in-progress' | 'completed' | 'failed' | 'cancelled' | 'opted-out';
+
+export type OemReply =
+  /** The cloud took it. Not a proof of effect. */
+  | { readonly kind: 'accepted'; readonly jobId: string; readonly vendorRef: string }
+  /** The cloud said no; asking again does not help. */
+  | { readonly kind: 'refused'; readonly jobId: string; readonly code: string; readonly message: string }
+  /** No answer, after the retries that are safe: it may or may not have taken effect. */
+  | { readonly kind: 'unknown'; readonly jobId: string; readonly message: string }
+  /** Not sent at all before notAfterMs (throttled, token endpoint down, circuit open). */
+  | { readonly kind: 'not-sent'; readonly jobId: string; readonly message: string }
+  | {
+      readonly kind: 'command-status';
+      readonly jobId: string;
+      readonly status: VendorCommandStatus;
+      readonly detail: string;
+    }
+  | {
+      readonly kind: 'state';
+      readonly jobId: string;
+      readonly vendorDeviceId: string;
+      readonly state: BatteryState;
+      readonly online: boolean;
+    }
+  | {
+      readonly kind: 'enrollment';
+      readonly jobId: string;
+      readonly vendorDeviceId: string;
+      readonly status: 'not-enrolled' | 'submitted' | 'approved' | 'rejected';
+    };
+
+export interface OemHttpOut {
+  readonly requestId: number;
+  readonly request: HttpRequest;
+  /** Give up waiting for the answer at this time: put {kind:'lost'} in. */
+  readonly timeoutMs: EpochMs;
+}
+
+export interface OemSession {
+  readonly oem: OemId;
+  readonly capabilities: OemCapabilities;
+  submit(job: OemJob, nowMs: EpochMs): void;
+  receive(requestId: number, outcome: HttpOutcome, nowMs: EpochMs): void;
+  /** Must be called at or after nextTimeoutMs(). */
+  timeout(nowMs: EpochMs): void;
+  nextTimeoutMs(): EpochMs | null;
+  takeOutput(): OemHttpOut[];
+  takeReplies(): OemReply[];
+}
