@@ -96,6 +96,8 @@ export type Fact =
       readonly deviceId: string;
       readonly jobId: string;
       readonly what: 'reset' | 'cancel' | 'release' | 'emergency-stop';
+      /** The cloud's name of what is cancelled; null for the others. */
+      readonly vendorRef: string | null;
       readonly why: string;
     }
   | { readonly type: 'event.measured'; readonly performance: EventPerformance };

@@ -20,8 +20,12 @@ export type ProgramTrigger =
   /** Events come from the timeline or the API only. */
   | { readonly kind: 'called' };
 
+/** The tag of devices that may be enrolled in a program. */
+export const programTag = (programId: string): string => `program:${programId}`;
+
 export interface Program {
   readonly programId: string;
+  readonly workspaceId: string;
   readonly name: string;
   readonly timeZone: string;
   /** The market node whose prices trigger or settle it. */
@@ -88,6 +92,8 @@ export type ExclusionReason =
   | 'low_soc'
   | 'reserve'
   | 'site_not_controllable'
+  /** Took the command in this event, and telemetry shows no effect. */
+  | 'not_responding'
   | 'not_needed';
 
 /** A price-quantity curve for one delivery hour; price ascending, quantity non-decreasing. */

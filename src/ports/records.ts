@@ -62,6 +62,14 @@ export type LogBody =
       readonly what: 'integrity-read' | 'operate' | 'operated' | 'refused' | 'unknown';
       readonly detail: string;
     }
+  /** A message for the workspace's destinations (webhooks). */
+  | {
+      readonly kind: 'notification';
+      readonly workspaceId: string;
+      readonly type: string;
+      readonly subject: string;
+      readonly detail: string;
+    }
   | CounterfactualInterval
   | { readonly kind: 'run-ended'; readonly virtualMs: number };
 

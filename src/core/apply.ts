@@ -1,0 +1,296 @@
+import type { Fact } from '../domain/fact.ts';
+import { eventEndMs, eventStartMs } from '../domain/program.ts';
+import { startOfLocalDay } from '../domain/time.ts';
+import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
+import type { CoreSettings } from './settings.ts';
+import { bidKey, type CoreState, deviceTagKey, enrollmentKey, priceKey } from './state.ts';
+
+/** How often a pending application is asked after. */
+const ENROLLMENT_CHECK_MS = 30 * MS_PER_MIN;
+/** When, after the start of a command, its state at the cloud is read: past Enphase's five minutes of retries. */
+const COMMAND_CHECK_MS = 6 * MS_PER_MIN;
+
+type FactOf<T extends Fact['type']> = Extract<Fact, { type: T }>;
+
+/** Folds one fact into the state: the only place that changes it. */
+export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: CoreSettings): void {
+  switch (fact.type) {
+    case 'workspace.created':
+      state.workspaces.set(fact.workspace.workspaceId, fact.workspace);
+      return;
+    case 'customer.created':
+      state.customers.set(fact.customer.customerId, fact.customer);
+      return;
+    case 'site.created':
+      state.sites.set(fact.site.siteId, fact.site);
+      return;
+    case 'device.connected':
+      state.devices.set(fact.device.deviceId, {
+        device: fact.device,
+        stormActive: false,
+        reachable: true,
+        openCommandId: null,
+      });
+      tag(state, fact.device.deviceId, fact.device.tags);
+      return;
+    case 'device.tagged':
+      return retag(state, fact);
+    case 'device.storm':
+      return change(state, fact.deviceId, (d) => {
+        d.stormActive = fact.active;
+      });
+    case 'device.reachable':
+      return change(state, fact.deviceId, (d) => {
+        d.reachable = fact.reachable;
+      });
+    case 'program.created':
+      state.programs.set(fact.program.programId, fact.program);
+      return;
+    case 'enrollment.changed':
+      return enrollmentChanged(state, fact, atMs);
+    case 'site.safety-configured':
+      state.safety.set(fact.siteId, fact.safety);
+      return;
+    case 'site.control-approved': {
+      const list = state.approvals.get(fact.approval.siteId) ?? [];
+      state.approvals.set(fact.approval.siteId, [...list, fact.approval]);
+      return;
+    }
+    case 'resource.registered':
+      state.resources.set(fact.resourceId, fact);
+      return;
+    case 'event.offered':
+    case 'event.answered':
+    case 'event.started':
+    case 'event.ended':
+    case 'event.cancelled':
+    case 'event.measured':
+    case 'dispatch.planned':
+      return eventChanged(state, fact, settings);
+    case 'prices.published':
+      state.prices.set(priceKey(fact.node, fact.market), fact);
+      return;
+    case 'bid.submitted':
+      state.bids.set(bidKey(fact.bid.programId, fact.bid.startMs), fact.bid);
+      return;
+    case 'bid.awarded':
+      state.awards.push(fact.award);
+      return;
+    case 'batch.accepted':
+      state.counters.batch += 1;
+      return;
+    case 'report.received':
+      return;
+    case 'command.accepted':
+    case 'command.routed':
+    case 'command.sent':
+    case 'command.acknowledged':
+    case 'command.ended':
+      return commandChanged(state, fact, atMs, settings);
+    case 'undo.sent':
+      state.counters.job += 1;
+      state.jobs.set(fact.jobId, { kind: 'undo', deviceId: fact.deviceId, vendorRef: fact.vendorRef });
+      return;
+  }
+}
+
+function change(
+  state: CoreState,
+  deviceId: string,
+  by: (d: NonNullable<ReturnType<CoreState['devices']['get']>>) => void,
+) {
+  const d = state.devices.get(deviceId);
+  if (d !== undefined) by(d);
+}
+
+function tag(state: CoreState, deviceId: string, tags: readonly string[]): void {
+  const workspaceId = state.devices.get(deviceId)?.device.workspaceId ?? '';
+  for (const t of tags) {
+    const key = deviceTagKey(workspaceId, t);
+    const set = state.devicesByTag.get(key) ?? new Set();
+    set.add(deviceId);
+    state.devicesByTag.set(key, set);
+  }
+}
+
+function retag(state: CoreState, fact: FactOf<'device.tagged'>): void {
+  const entry = state.devices.get(fact.deviceId);
+  if (entry === undefined) return;
+  for (const t of entry.device.tags) {
+    state.devicesByTag.get(deviceTagKey(entry.device.workspaceId, t))?.delete(fact.deviceId);
+  }
+  entry.device = { ...entry.device, tags: fact.tags };
+  tag(state, fact.deviceId, fact.tags);
+}
+
+function enrollmentChanged(state: CoreState, fact: FactOf<'enrollment.changed'>, atMs: EpochMs): void {
+  const key = enrollmentKey(fact.deviceId, fact.programId);
+  const known = state.enrollments.get(key);
+  if (known === undefined) {
+    state.counters.enrollment += 1;
+    const { enrollmentId, deviceId, programId, to } = fact;
+    state.enrollments.set(key, { enrollmentId, deviceId, programId, status: to });
+  } else {
+    known.status = fact.to;
+  }
+  const members = state.enrolledIn.get(fact.programId) ?? new Set();
+  members.add(fact.deviceId);
+  state.enrolledIn.set(fact.programId, members);
+  if (fact.to === 'submitted') {
+    state.agenda.add(atMs + MS_PER_MIN, { kind: 'enrollment-check', enrollmentId: key });
+    state.agenda.add(atMs + ENROLLMENT_CHECK_MS, { kind: 'enrollment-check', enrollmentId: key });
+  }
+}
+
+type EventFact = FactOf<
+  | 'event.offered'
+  | 'event.answered'
+  | 'event.started'
+  | 'event.ended'
+  | 'event.cancelled'
+  | 'event.measured'
+  | 'dispatch.planned'
+>;
+
+function eventChanged(state: CoreState, fact: EventFact, settings: CoreSettings): void {
+  if (fact.type === 'event.offered') return eventOffered(state, fact, settings);
+  const eventId = fact.type === 'dispatch.planned' ? fact.dispatch.eventId : eventIdOf(fact);
+  const entry = state.events.get(eventId);
+  if (entry === undefined) return;
+  switch (fact.type) {
+    case 'event.started':
+      entry.status = 'started';
+      return;
+    case 'event.ended':
+      entry.status = 'ended';
+      return;
+    case 'event.cancelled':
+      entry.status = 'cancelled';
+      return;
+    case 'event.measured':
+      return;
+    case 'event.answered': {
+      const deviceIds = state.resources.get(fact.resourceId)?.deviceIds ?? [];
+      for (const id of deviceIds) fact.answer === 'opt-out' ? entry.optedOut.add(id) : entry.optedOut.delete(id);
+      return;
+    }
+    case 'dispatch.planned': {
+      entry.lastDispatch = fact.dispatch;
+      const { periodStartMs, periodEndMs } = fact.dispatch;
+      for (const a of fact.dispatch.allocations) {
+        const before = entry.requestedMj.get(a.deviceId) ?? 0;
+        entry.requestedMj.set(a.deviceId, before + a.allocatedW * (periodEndMs - periodStartMs));
+      }
+    }
+  }
+}
+
+const eventIdOf = (fact: Exclude<EventFact, { type: 'dispatch.planned' | 'event.offered' }>): string =>
+  fact.type === 'event.measured' ? fact.performance.eventId : fact.eventId;
+
+function eventOffered(state: CoreState, fact: FactOf<'event.offered'>, settings: CoreSettings): void {
+  const { event } = fact;
+  state.counters.event += 1;
+  state.events.set(event.eventId, {
+    event,
+    status: 'offered',
+    optedOut: new Set(),
+    lastDispatch: null,
+    failures: new Map(),
+    requestedMj: new Map(),
+  });
+  if (event.kind === 'incentive') return;
+  const { eventId } = event;
+  const startMs = eventStartMs(event);
+  const endMs = eventEndMs(event);
+  state.agenda.add(startMs - settings.planLeadMs, { kind: 'plan', eventId });
+  state.agenda.add(startMs, { kind: 'event-start', eventId });
+  for (let t = startMs; t < endMs; t += settings.controlPeriodMs) state.agenda.add(t, { kind: 'plan', eventId });
+  state.agenda.add(endMs, { kind: 'event-end', eventId });
+  state.agenda.add(endMs + settings.meterDelayMs, { kind: 'event-measure', eventId });
+  const timeZone = state.programs.get(event.programId)?.timeZone ?? 'UTC';
+  const days = state.eventDays.get(event.programId) ?? new Set();
+  for (let t = startMs; t < endMs; t += settings.controlPeriodMs) days.add(startOfLocalDay(t, timeZone));
+  state.eventDays.set(event.programId, days);
+}
+
+type CommandFact = FactOf<
+  'command.accepted' | 'command.routed' | 'command.sent' | 'command.acknowledged' | 'command.ended'
+>;
+
+function commandChanged(state: CoreState, fact: CommandFact, atMs: EpochMs, settings: CoreSettings): void {
+  if (fact.type === 'command.accepted') return commandAccepted(state, fact, settings);
+  const entry = state.commands.get(fact.commandId);
+  if (entry === undefined) return;
+  const { command } = entry;
+  switch (fact.type) {
+    case 'command.routed':
+      entry.status = 'routed';
+      entry.route = fact.route;
+      entry.tried.push(fact.route);
+      return;
+    case 'command.sent':
+      entry.status = 'sent';
+      entry.jobId = fact.jobId;
+      entry.attempt = fact.attempt;
+      state.counters.job += 1;
+      state.jobs.set(fact.jobId, { kind: 'command', commandId: fact.commandId });
+      return;
+    case 'command.acknowledged':
+      entry.status = 'acknowledged';
+      entry.vendorRef = fact.vendorRef;
+      entry.acknowledgedAtMs = atMs;
+      state.agenda.add(Math.max(atMs, command.startMs) + COMMAND_CHECK_MS, {
+        kind: 'command-check',
+        commandId: fact.commandId,
+      });
+      return;
+    case 'command.ended': {
+      entry.status = fact.outcome.status;
+      entry.outcome = fact.outcome;
+      const device = state.devices.get(command.deviceId);
+      if (device?.openCommandId === command.commandId) device.openCommandId = null;
+      noteFailure(state, entry.command.cause, command.deviceId, fact.outcome.status);
+    }
+  }
+}
+
+function noteFailure(
+  state: CoreState,
+  cause: { kind: string; eventId?: string },
+  deviceId: string,
+  status: string,
+): void {
+  if (cause.kind !== 'dispatch' || cause.eventId === undefined) return;
+  if (status !== 'failed' && status !== 'rejected') return;
+  const failures = state.events.get(cause.eventId)?.failures;
+  failures?.set(deviceId, (failures.get(deviceId) ?? 0) + 1);
+}
+
+function commandAccepted(state: CoreState, fact: FactOf<'command.accepted'>, settings: CoreSettings): void {
+  const { command } = fact;
+  state.counters.command += 1;
+  state.commands.set(command.commandId, {
+    command,
+    status: 'accepted',
+    route: null,
+    tried: [],
+    jobId: null,
+    attempt: 0,
+    vendorRef: null,
+    acknowledgedAtMs: null,
+    outcome: null,
+  });
+  const device = state.devices.get(command.deviceId);
+  if (device !== undefined) device.openCommandId = command.commandId;
+  const { commandId } = command;
+  if (device === undefined) return;
+  const { source } = device.device;
+  const capabilities = source.kind === 'oem' ? settings.capabilities[source.oem] : null;
+  if (capabilities !== null && !capabilities.scheduledStart) {
+    state.agenda.add(command.startMs - capabilities.leadMs, { kind: 'command-send', commandId });
+  }
+  state.agenda.add(command.endMs, { kind: 'command-finish', commandId });
+  const periodMs = capabilities?.telemetryPeriodMs ?? settings.fieldTelemetryPeriodMs;
+  state.agenda.add(command.endMs + periodMs + settings.verifySlackMs, { kind: 'command-verify', commandId });
+}

@@ -1,0 +1,102 @@
+import type { Award, Bid, DailyWindow, EventInterval, Program } from '../domain/program.ts';
+import { localClock } from '../domain/time.ts';
+import type { EpochMs } from '../domain/units.ts';
+import type { Context } from './context.ts';
+import { offerEvent } from './incentives.ts';
+import { bidKey } from './state.ts';
+
+/** Markets: prices call events, bids are submitted, awards are dispatched. */
+export function publishPrices(
+  ctx: Context,
+  p: {
+    readonly node: string;
+    readonly market: 'day-ahead' | 'real-time';
+    readonly startMs: EpochMs;
+    readonly stepMs: number;
+    readonly usdPerMwh: readonly (number | null)[];
+  },
+): void {
+  ctx.emit({ type: 'prices.published', ...p });
+  if (p.market !== 'day-ahead') return;
+  for (const program of ctx.state.programs.values()) {
+    if (program.node === p.node && program.trigger.kind === 'day-ahead-price')
+      callByPrice(ctx, program, program.trigger, p);
+  }
+}
+
+function callByPrice(
+  ctx: Context,
+  program: Program,
+  trigger: { readonly thresholdUsdPerMwh: number; readonly window: DailyWindow },
+  p: { readonly startMs: EpochMs; readonly stepMs: number; readonly usdPerMwh: readonly (number | null)[] },
+): void {
+  const hours: EventInterval[] = [];
+  p.usdPerMwh.forEach((price, i) => {
+    const startMs = p.startMs + i * p.stepMs;
+    if (price === null || price < trigger.thresholdUsdPerMwh || startMs < ctx.nowMs) return;
+    if (!inWindow(startMs, program.timeZone, trigger.window)) return;
+    hours.push({ startMs, endMs: startMs + p.stepMs, targetW: program.nominatedW, priceUsdPerMwh: price });
+  });
+  const calledBy = `day-ahead price ≥ ${trigger.thresholdUsdPerMwh} $/MWh`;
+  for (const run of adjacent(hours)) {
+    offerEvent(ctx, { programId: program.programId, kind: 'dispatch', calledBy, intervals: run });
+  }
+}
+
+/** Whether a local wall-clock time lies in [start, end). */
+export function inWindow(atMs: EpochMs, timeZone: string, window: DailyWindow): boolean {
+  const clock = localClock(atMs, timeZone);
+  return window.start <= clock && clock < window.end;
+}
+
+/** Groups intervals that touch. */
+function adjacent(intervals: readonly EventInterval[]): EventInterval[][] {
+  const runs: EventInterval[][] = [];
+  for (const i of intervals) {
+    const last = runs[runs.length - 1];
+    if (last !== undefined && last[last.length - 1]?.endMs === i.startMs) last.push(i);
+    else runs.push([i]);
+  }
+  return runs;
+}
+
+export function submitBid(ctx: Context, bid: Bid): void {
+  const program = ctx.state.programs.get(bid.programId);
+  if (program === undefined) return ctx.refuse('bid', `${bid.programId}: no such program`);
+  if (bid.startMs <= ctx.nowMs) return ctx.refuse('bid', `the hour at ${bid.startMs} has begun: its market is closed`);
+  const why = curveObstacle(bid);
+  if (why !== null) return ctx.refuse('bid', why);
+  ctx.emit({ type: 'bid.submitted', bid });
+}
+
+/** A curve ascends in price and does not fall in quantity (Leap bids: ascending [{price, quantity}]). */
+function curveObstacle(bid: Bid): string | null {
+  let price = Number.NEGATIVE_INFINITY;
+  let quantity = 0;
+  for (const s of bid.steps) {
+    if (!(s.priceUsdPerMwh > price)) return `price ${s.priceUsdPerMwh} does not ascend`;
+    if (!Number.isInteger(s.quantityW) || s.quantityW < quantity)
+      return `quantity ${s.quantityW} W falls or is not whole`;
+    price = s.priceUsdPerMwh;
+    quantity = s.quantityW;
+  }
+  return bid.steps.length === 0 ? 'an empty curve bids nothing' : null;
+}
+
+/** The market's answer for one or more hours of one program, in order of time. Adjacent awarded hours become one event. */
+export function takeAwards(ctx: Context, awards: readonly Award[]): void {
+  const taken: EventInterval[] = [];
+  for (const award of awards) {
+    const { programId, startMs, endMs, awardedW: targetW, priceUsdPerMwh } = award;
+    if (!ctx.state.bids.has(bidKey(programId, startMs))) {
+      ctx.refuse('award', `no bid of ${programId} stands for the hour at ${startMs}`);
+      continue;
+    }
+    ctx.emit({ type: 'bid.awarded', award });
+    if (targetW > 0) taken.push({ startMs, endMs, targetW, priceUsdPerMwh });
+  }
+  const programId = awards[0]?.programId ?? '';
+  for (const intervals of adjacent(taken)) {
+    offerEvent(ctx, { programId, kind: 'dispatch', calledBy: 'day-ahead award', intervals });
+  }
+}

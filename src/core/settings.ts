@@ -1,0 +1,41 @@
+import { MS_PER_MIN } from '../domain/units.ts';
+import type { OemCapabilities, OemId } from '../ports/oem.ts';
+
+/** The knobs of the core. They are part of a run's input: same settings, same log. */
+export interface CoreSettings {
+  readonly controlPeriodMs: number;
+  /** How long before an event the first plan is made and sent to clouds that take a start in the future. */
+  readonly planLeadMs: number;
+  /** A sample older than this many telemetry periods says nothing any more. */
+  readonly staleAfterPeriods: number;
+  /** Telemetry period of a site behind DNP3 [ms]. */
+  readonly fieldTelemetryPeriodMs: number;
+  /** Time after the end of a command for the last samples to arrive. */
+  readonly verifySlackMs: number;
+  /** Meter data is complete this long after an interval ends. */
+  readonly meterDelayMs: number;
+  /** Mean power ÷ setpoint at and above which a command succeeded; below the second it had no effect. */
+  readonly succeededRatio: number;
+  readonly partialRatio: number;
+  /** A new setpoint is sent only if it differs by more than both. */
+  readonly deadbandW: number;
+  readonly deadbandRatio: number;
+  /** One-way efficiency assumed for a battery whose own is not known (√0.9). */
+  readonly assumedDischargeRatio: number;
+  readonly capabilities: Readonly<Record<OemId, OemCapabilities>>;
+}
+
+export const defaultSettings = (capabilities: Readonly<Record<OemId, OemCapabilities>>): CoreSettings => ({
+  controlPeriodMs: 5 * MS_PER_MIN,
+  planLeadMs: 10 * MS_PER_MIN,
+  staleAfterPeriods: 2.5,
+  fieldTelemetryPeriodMs: MS_PER_MIN,
+  verifySlackMs: 2 * MS_PER_MIN,
+  meterDelayMs: 20 * MS_PER_MIN,
+  succeededRatio: 0.9,
+  partialRatio: 0.1,
+  deadbandW: 50,
+  deadbandRatio: 0.05,
+  assumedDischargeRatio: 0.948,
+  capabilities,
+});

@@ -1,0 +1,118 @@
+import type { Command, CommandOutcome, CommandRoute, CommandStatus } from '../domain/command.ts';
+import type { Customer, Device, Site, Workspace } from '../domain/device.ts';
+import type { Dispatch } from '../domain/fact.ts';
+import type { Award, Bid, EnrollmentStatus, GridEvent, Program } from '../domain/program.ts';
+import type { Approval, SiteSafety } from '../domain/safety.ts';
+import type { EpochMs } from '../domain/units.ts';
+import { Agenda } from './agenda.ts';
+
+/** The state of the core: a fold of its facts. Only apply.ts writes to it. */
+export interface CoreState {
+  readonly workspaces: Map<string, Workspace>;
+  readonly customers: Map<string, Customer>;
+  readonly sites: Map<string, Site>;
+  readonly devices: Map<string, DeviceEntry>;
+  readonly devicesByTag: Map<string, Set<string>>;
+  readonly programs: Map<string, Program>;
+  readonly enrollments: Map<string, Enrollment>;
+  readonly enrolledIn: Map<string, Set<string>>;
+  readonly safety: Map<string, SiteSafety>;
+  readonly approvals: Map<string, Approval[]>;
+  readonly resources: Map<string, Resource>;
+  readonly events: Map<string, EventEntry>;
+  readonly commands: Map<string, CommandEntry>;
+  /** Job → what it was for, until the job has its reply. */
+  readonly jobs: Map<string, JobUse>;
+  readonly prices: Map<string, PriceSeries>;
+  readonly bids: Map<string, Bid>;
+  readonly awards: Award[];
+  readonly agenda: Agenda;
+  /** Local midnights, per program, of days with an event: they are no baseline days. */
+  readonly eventDays: Map<string, Set<EpochMs>>;
+  readonly counters: { command: number; event: number; job: number; enrollment: number; batch: number };
+}
+
+export interface DeviceEntry {
+  device: Device;
+  stormActive: boolean;
+  reachable: boolean;
+  /** The control command that holds now or next; at most one. */
+  openCommandId: string | null;
+}
+
+export interface Enrollment {
+  readonly enrollmentId: string;
+  readonly deviceId: string;
+  readonly programId: string;
+  status: EnrollmentStatus;
+}
+
+export interface Resource {
+  readonly resourceId: string;
+  readonly partnerId: string;
+  readonly programId: string;
+  readonly deviceIds: readonly string[];
+}
+
+export interface EventEntry {
+  readonly event: GridEvent;
+  status: 'offered' | 'started' | 'ended' | 'cancelled';
+  readonly optedOut: Set<string>;
+  lastDispatch: Dispatch | null;
+  /** Commands of this event that ended without effect, per device. */
+  readonly failures: Map<string, number>;
+  /** Energy asked of each device so far [W·ms]. */
+  readonly requestedMj: Map<string, number>;
+}
+
+export interface CommandEntry {
+  readonly command: Command;
+  status: CommandStatus;
+  route: CommandRoute | null;
+  readonly tried: CommandRoute[];
+  jobId: string | null;
+  attempt: number;
+  vendorRef: string | null;
+  acknowledgedAtMs: EpochMs | null;
+  outcome: CommandOutcome | null;
+}
+
+export type JobUse =
+  | { readonly kind: 'command'; readonly commandId: string }
+  | { readonly kind: 'undo'; readonly deviceId: string; readonly vendorRef: string | null };
+
+export interface PriceSeries {
+  readonly startMs: EpochMs;
+  readonly stepMs: number;
+  readonly usdPerMwh: readonly (number | null)[];
+}
+
+export function newState(): CoreState {
+  return {
+    workspaces: new Map(),
+    customers: new Map(),
+    sites: new Map(),
+    devices: new Map(),
+    devicesByTag: new Map(),
+    programs: new Map(),
+    enrollments: new Map(),
+    enrolledIn: new Map(),
+    safety: new Map(),
+    approvals: new Map(),
+    resources: new Map(),
+    events: new Map(),
+    commands: new Map(),
+    jobs: new Map(),
+    prices: new Map(),
+    bids: new Map(),
+    awards: [],
+    agenda: new Agenda(),
+    eventDays: new Map(),
+    counters: { command: 0, event: 0, job: 0, enrollment: 0, batch: 0 },
+  };
+}
+
+export const enrollmentKey = (deviceId: string, programId: string): string => `${programId}/${deviceId}`;
+export const priceKey = (node: string, market: 'day-ahead' | 'real-time'): string => `${market}/${node}`;
+export const bidKey = (programId: string, startMs: EpochMs): string => `${programId}/${startMs}`;
+export const deviceTagKey = (workspaceId: string, tag: string): string => `${workspaceId}/${tag}`;

@@ -1,0 +1,68 @@
+import type { CommandOutcome, EndReason } from '../domain/command.ts';
+import type { CoreSettings } from './settings.ts';
+import type { CommandEntry, DeviceEntry } from './state.ts';
+import type { Evidence } from './telemetry.ts';
+
+/**
+ * What became of a command, told from the samples of its window. A cloud's "accepted" or "completed" is no proof:
+ * a command of a device that was under Storm Guard is "ignored", whatever the cloud said (seed: "even if they are sent
+ * successfully"; promise S2).
+ */
+export function verdictOf(request: {
+  readonly entry: CommandEntry;
+  readonly device: DeviceEntry;
+  readonly evidence: Evidence | undefined;
+  readonly settings: CoreSettings;
+}): CommandOutcome {
+  const { entry, device, evidence, settings } = request;
+  if (evidence === undefined || evidence.samples === 0) {
+    if (!device.reachable) return failed('device_offline', 'the device was not reachable and sent no sample');
+    return entry.status === 'acknowledged'
+      ? failed('no_telemetry', 'no sample of its window arrived')
+      : failed('outcome_unknown', 'no answer came and no sample of its window arrived');
+  }
+  const meanW = evidence.sumW / evidence.samples;
+  const seen = `mean ${Math.round(meanW)} W over ${evidence.samples} samples`;
+  if (evidence.stormSamples > 0) {
+    return { status: 'ignored', reason: 'storm_guard', detail: `Storm Guard was active; ${seen}` };
+  }
+  return judge({ entry, device, meanW, seen, settings });
+}
+
+function judge(request: {
+  readonly entry: CommandEntry;
+  readonly device: DeviceEntry;
+  readonly meanW: number;
+  readonly seen: string;
+  readonly settings: CoreSettings;
+}): CommandOutcome {
+  const { entry, device, meanW, seen, settings } = request;
+  const { input } = entry.command;
+  const { chargeWMax, dischargeWMax } = device.device.nameplate;
+  switch (input.operatingMode) {
+    case 'reset':
+      return { status: 'succeeded', reason: 'effect_seen', detail: `the device reports; ${seen}` };
+    case 'idle': {
+      const still = Math.abs(meanW) <= settings.partialRatio * Math.max(chargeWMax, dischargeWMax);
+      return still ? succeeded(seen) : failed('no_effect', `wanted 0 W; ${seen}`);
+    }
+    case 'discharge':
+    case 'charge': {
+      const towards = input.operatingMode === 'discharge' ? meanW : -meanW;
+      const limitW = input.operatingMode === 'discharge' ? dischargeWMax : chargeWMax;
+      const wantedW = input.powerW ?? settings.partialRatio * limitW;
+      return grade({ towards, wantedW, seen, settings });
+    }
+  }
+}
+
+function grade(r: { towards: number; wantedW: number; seen: string; settings: CoreSettings }): CommandOutcome {
+  const ratio = r.wantedW > 0 ? r.towards / r.wantedW : 1;
+  const detail = `wanted ${r.wantedW} W; ${r.seen}`;
+  if (ratio >= r.settings.succeededRatio) return succeeded(detail);
+  if (ratio >= r.settings.partialRatio) return { status: 'partial', reason: 'effect_partly_seen', detail };
+  return failed('no_effect', detail);
+}
+
+const succeeded = (detail: string): CommandOutcome => ({ status: 'succeeded', reason: 'effect_seen', detail });
+const failed = (reason: EndReason, detail: string): CommandOutcome => ({ status: 'failed', reason, detail });
