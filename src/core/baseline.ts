@@ -1,5 +1,5 @@
 import { localParts, startOfLocalDay } from '../domain/time.ts';
-import { type EpochMs, MS_PER_DAY, MS_PER_HOUR } from '../domain/units.ts';
+import { type EpochMs, MS_PER_HOUR, MS_PER_MIN } from '../domain/units.ts';
 
 /**
  * The 10-in-10 baseline with same-day adjustment.
@@ -9,6 +9,8 @@ import { type EpochMs, MS_PER_DAY, MS_PER_HOUR } from '../domain/units.ts';
  * hour before the event, the ratio capped to 0.8..1.2.
  * Standing: the rule is from memory of CAISO's tariff and secondary texts; no numeric example of CAISO's was found, so
  * what is computed here is labelled "10-in-10, derived" and must not be called a CAISO settlement.
+ * A day is similar only if it has a reading at the event's time. Wall-clock times are compared, so that a change to or
+ * from daylight saving time between the days does not shift the load by an hour.
  * Left out: holidays, 5-in-10, meter-generator output.
  */
 export const BASELINE_METHOD = '10-in-10 with same-day adjustment ±20 % (derived)';
@@ -36,9 +38,34 @@ export interface Baseline {
   readonly adjustmentNote: string;
 }
 
+/** A local day: 23, 24 or 25 hours. */
+export interface LocalDay {
+  readonly midnightMs: EpochMs;
+  readonly lengthMs: number;
+  readonly isWeekend: boolean;
+}
+
+export const isIn = (day: LocalDay, atMs: EpochMs): boolean =>
+  atMs >= day.midnightMs && atMs < day.midnightMs + day.lengthMs;
+
+/** The local day of an instant and the DAYS_BACK_MAX days before it, newest first. */
+export function localDaysBack(atMs: EpochMs, timeZone: string): LocalDay[] {
+  const days: LocalDay[] = [];
+  let nextMs = startOfLocalDay(atMs, timeZone, 1);
+  for (let back = 0; back <= DAYS_BACK_MAX; back++) {
+    const midnightMs = startOfLocalDay(atMs, timeZone, -back);
+    const { weekday } = localParts(midnightMs, timeZone);
+    days.push({ midnightMs, lengthMs: nextMs - midnightMs, isWeekend: weekday >= 6 });
+    nextMs = midnightMs;
+  }
+  return days;
+}
+
 /**
- * @param history    the site's register, intervals aligned with the event's edges
+ * The 10-in-10 baseline of one register over an event.
+ * @param history    the site's register; intervals should be aligned with the event's edges
  * @param eventDays  local midnights of days that had an event: they are not similar
+ * @param calendar   the local day of startMs and the days before it, newest first
  */
 export function tenInTen(request: {
   readonly history: MeterHistory;
@@ -46,10 +73,15 @@ export function tenInTen(request: {
   readonly endMs: EpochMs;
   readonly timeZone: string;
   readonly eventDays: ReadonlySet<EpochMs>;
+  readonly calendar?: readonly LocalDay[];
 }): Baseline {
-  const { history, startMs, endMs } = request;
-  const days = similarDays(request);
-  const at = (fromMs: EpochMs) => meanOver(history, days, fromMs, startOfLocalDay(fromMs, request.timeZone));
+  const { history, startMs, endMs, timeZone } = request;
+  const calendar = request.calendar ?? localDaysBack(startMs, timeZone);
+  const days = similarDays({ ...request, calendar });
+  const at = (atMs: EpochMs): number | null => {
+    const today = calendar.find((d) => isIn(d, atMs)) ?? localDaysBack(atMs, timeZone)[0];
+    return today === undefined ? null : meanOver({ history, days, atMs, today, timeZone });
+  };
   const raw = intervals(startMs, endMs, history.stepMs).map(at);
   const { ratio, note } = adjustment({ history, startMs, at });
   return {
@@ -60,42 +92,75 @@ export function tenInTen(request: {
   };
 }
 
-/** Local midnights of the days to average, newest first; empty if there are fewer than five. */
+/** The days to average, newest first: same kind of day, no event, with a reading at this time; empty if under five. */
 export function similarDays(request: {
   readonly history: MeterHistory;
   readonly startMs: EpochMs;
   readonly timeZone: string;
   readonly eventDays: ReadonlySet<EpochMs>;
-}): EpochMs[] {
+  readonly calendar: readonly LocalDay[];
+}): LocalDay[] {
   const { history, startMs, timeZone, eventDays } = request;
-  const weekend = isWeekend(startMs, timeZone);
-  const found: EpochMs[] = [];
-  for (let back = 1; back <= DAYS_BACK_MAX && found.length < DAYS_WANTED; back++) {
-    const day = startOfLocalDay(startMs, timeZone, -back);
-    if (day < history.startMs) break;
-    if (eventDays.has(day) || isWeekend(day, timeZone) !== weekend) continue;
-    found.push(day);
+  const [today, ...before] = request.calendar;
+  const found: LocalDay[] = [];
+  if (today === undefined) return found;
+  for (const day of before) {
+    if (found.length >= DAYS_WANTED || day.midnightMs < history.startMs) break;
+    if (eventDays.has(day.midnightMs) || day.isWeekend !== today.isWeekend) continue;
+    const atMs = onDay({ atMs: startMs, today, day, timeZone });
+    if (atMs !== null && !Number.isNaN(energyAt(history, atMs))) found.push(day);
   }
   return found.length >= DAYS_MIN ? found : [];
 }
 
-const isWeekend = (atMs: EpochMs, timeZone: string): boolean => localParts(atMs, timeZone).weekday >= 6;
+/**
+ * The instant with the same wall-clock time on another day; null if that day skips it. In an hour that comes twice the
+ * same elapsed time since midnight is taken where it has that wall clock, else the one that has it.
+ */
+export function onDay(request: {
+  readonly atMs: EpochMs;
+  readonly today: LocalDay;
+  readonly day: LocalDay;
+  readonly timeZone: string;
+}): EpochMs | null {
+  const { atMs, today, day, timeZone } = request;
+  const sameElapsed = day.midnightMs + (atMs - today.midnightMs);
+  if (today.lengthMs === day.lengthMs) return sameElapsed;
+  const wanted = minuteOfDay(atMs, timeZone);
+  const shifted = sameElapsed + (wanted - minuteOfDay(sameElapsed, timeZone)) * MS_PER_MIN;
+  return isIn(day, shifted) && minuteOfDay(shifted, timeZone) === wanted ? shifted : null;
+}
+
+function minuteOfDay(atMs: EpochMs, timeZone: string): number {
+  const { hour, minute } = localParts(atMs, timeZone);
+  return hour * 60 + minute;
+}
 
 function intervals(startMs: EpochMs, endMs: EpochMs, stepMs: number): EpochMs[] {
   return Array.from({ length: Math.round((endMs - startMs) / stepMs) }, (_, k) => startMs + k * stepMs);
 }
 
-function energyAt(history: MeterHistory, atMs: EpochMs): number {
-  return history.wh[Math.round((atMs - history.startMs) / history.stepMs)] ?? Number.NaN;
+/** Energy of the interval that holds an instant [Wh]; NaN where it is missing. */
+export function energyAt(history: MeterHistory, atMs: EpochMs): number {
+  return history.wh[Math.floor((atMs - history.startMs) / history.stepMs)] ?? Number.NaN;
 }
 
-function meanOver(history: MeterHistory, days: readonly EpochMs[], atMs: EpochMs, midnightMs: EpochMs): number | null {
+/** Mean over days of the interval at the same wall-clock time [Wh]; days without a reading are left out; null if all are. */
+export function meanOver(request: {
+  readonly history: MeterHistory;
+  readonly days: readonly LocalDay[];
+  readonly atMs: EpochMs;
+  readonly today: LocalDay;
+  readonly timeZone: string;
+}): number | null {
+  const { history, days, atMs, today, timeZone } = request;
   let sum = 0;
   let n = 0;
   for (const day of days) {
-    const v = energyAt(history, day + ((atMs - midnightMs) % MS_PER_DAY));
-    if (Number.isNaN(v)) continue;
-    sum += v;
+    const onThatDayMs = onDay({ atMs, today, day, timeZone });
+    const wh = onThatDayMs === null ? Number.NaN : energyAt(history, onThatDayMs);
+    if (Number.isNaN(wh)) continue;
+    sum += wh;
     n += 1;
   }
   return n === 0 ? null : sum / n;

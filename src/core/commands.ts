@@ -1,28 +1,26 @@
-import type {
-  Command,
-  CommandCause,
-  CommandInput,
-  CommandOutcome,
-  CommandRoute,
-  EndReason,
-} from '../domain/command.ts';
+import type { Command, CommandCause, CommandInput, CommandOutcome, EndReason } from '../domain/command.ts';
 import { isTerminal } from '../domain/command.ts';
-import { leaveToControl } from '../domain/safety.ts';
+import { invariant } from '../domain/errors.ts';
 import type { EpochMs } from '../domain/units.ts';
-import type { OemReply } from '../ports/oem.ts';
 import { type Context, capabilitiesOf, nextJobId } from './context.ts';
 import type { BatchRequest, CommandRequest } from './input.ts';
-import { type CommandEntry, type DeviceEntry, deviceTagKey, enrollmentKey } from './state.ts';
+import { nextPath } from './routing.ts';
+import { type CommandEntry, type DeviceEntry, deviceTagKey } from './state.ts';
+import { giveBack } from './undo.ts';
 import { verdictOf } from './verify.ts';
 
 /**
  * Commands: from the request to the one terminal state.
  *
- * A newer command for a device takes the place of the open one ("newer beats older", TextureHQ/docs schedules). A
- * command is sent once per path; the next path of executionPriority is tried only when the peer refused for certain.
- * When the outcome is unknown nothing is sent again: telemetry decides (promise S22).
+ * A newer command for a device takes the place of the open one ("newer beats older", TextureHQ/docs schedules), also
+ * when it starts later. A command is sent once per path; the next path of executionPriority is tried only when the peer
+ * refused for certain. When the outcome is unknown nothing is sent again: telemetry decides (promise S22).
  */
 
+/** Largest batch by tag. @source TextureHQ/docs batch-commands: "more than 10,000 devices: use several batches" */
+const BATCH_MAX = 10_000;
+
+/** Accepts an operator's command and returns its id, or refuses it and returns null. */
 export function requestCommand(ctx: Context, request: CommandRequest): string | null {
   const why = refusal(ctx, request);
   if (why !== null) {
@@ -39,11 +37,17 @@ export function requestCommand(ctx: Context, request: CommandRequest): string | 
   });
 }
 
-/** Batch by tag: incompatible devices are left out and named, as the vendor documents. */
+/** Batch by tag: incompatible devices are left out and named, as the vendor documents; if none is left it is refused. */
 export function requestBatch(ctx: Context, batch: BatchRequest): void {
   const ids = [...(ctx.state.devicesByTag.get(deviceTagKey(batch.workspaceId, batch.tag)) ?? [])].sort();
   if (ids.length === 0) return ctx.refuse('batch', `no device carries the tag "${batch.tag}"`);
+  if (ids.length > BATCH_MAX) return ctx.refuse('batch', `${ids.length} devices: a batch takes at most ${BATCH_MAX}`);
   const checked = ids.map((deviceId) => ({ deviceId, why: refusal(ctx, { ...batch, deviceId }) }));
+  const skipped = checked.flatMap(({ deviceId, why }) => (why === null ? [] : [{ deviceId, why }]));
+  if (skipped.length === ids.length) {
+    const { deviceId, why } = skipped[0] ?? { deviceId: '', why: '' };
+    return ctx.refuse('batch', `no device with the tag "${batch.tag}" can take it; ${deviceId}: ${why}`);
+  }
   const batchId = `batch-${ctx.state.counters.batch + 1}`;
   const commandIds: string[] = [];
   for (const { deviceId, why } of checked) {
@@ -52,7 +56,6 @@ export function requestBatch(ctx: Context, batch: BatchRequest): void {
     const cause: CommandCause = { kind: 'batch', actor, batchId, tag };
     commandIds.push(accept(ctx, { deviceId, input, startMs, endMs, notAfterMs: endMs, cause }));
   }
-  const skipped = checked.flatMap(({ deviceId, why }) => (why === null ? [] : [{ deviceId, why }]));
   ctx.emit({ type: 'batch.accepted', batchId, workspaceId: batch.workspaceId, tag: batch.tag, commandIds, skipped });
 }
 
@@ -63,18 +66,25 @@ function refusal(ctx: Context, request: CommandRequest): string | null {
   const { input, startMs, endMs } = request;
   if (!(endMs > startMs)) return 'the window ends before it starts';
   if (endMs <= ctx.nowMs) return 'the window is in the past';
-  if (input.powerW !== undefined && !(Number.isInteger(input.powerW) && input.powerW >= 0)) {
-    return `powerW ${input.powerW} is not a whole number of watts ≥ 0; the direction is the operating mode`;
-  }
-  const limitW =
-    input.operatingMode === 'charge' ? entry.device.nameplate.chargeWMax : entry.device.nameplate.dischargeWMax;
-  if (input.powerW !== undefined && input.powerW > limitW)
-    return `powerW ${input.powerW} is over the device's ${limitW} W`;
+  const why = inputObstacle(entry, input);
+  if (why !== null) return why;
   const caps = capabilitiesOf(ctx, entry);
   if (caps !== null && endMs - startMs > caps.durationMsMax) return 'the window is longer than the manufacturer takes';
   if (!input.enableGridInteraction) return null;
   const workspace = ctx.state.workspaces.get(entry.device.workspaceId);
   return workspace?.gridServices ? null : 'grid services are not enabled for this organisation';
+}
+
+function inputObstacle(entry: DeviceEntry, input: CommandInput): string | null {
+  const { powerW, minimumBatteryReserve: low = 0, maximumBatteryReserve: high = 100 } = input;
+  if (!(low >= 0 && low <= high && high <= 100)) return `reserves ${low} %, ${high} % are not 0 ≤ minimum ≤ maximum ≤ 100`;
+  if (powerW === undefined) return null;
+  if (!(Number.isInteger(powerW) && powerW >= 0)) {
+    return `powerW ${powerW} is not a whole number of watts ≥ 0; the direction is the operating mode`;
+  }
+  const { chargeWMax, dischargeWMax } = entry.device.nameplate;
+  const limitW = input.operatingMode === 'charge' ? chargeWMax : dischargeWMax;
+  return powerW > limitW ? `powerW ${powerW} is over the device's ${limitW} W` : null;
 }
 
 export interface AcceptRequest {
@@ -86,32 +96,50 @@ export interface AcceptRequest {
   readonly cause: CommandCause;
 }
 
-/** Accepts a command, retires the one before it and starts it on its way. Returns its id. */
+/**
+ * Accepts a command, retires the one before it and starts it on its way.
+ * @returns its id
+ * @throws  InvariantError if there is no such device: that was checked before
+ */
 export function accept(ctx: Context, request: AcceptRequest): string {
-  const entry = ctx.state.devices.get(request.deviceId);
+  const device = ctx.state.devices.get(request.deviceId);
+  invariant(device !== undefined, `a command for the unknown device ${request.deviceId}`);
   const commandId = `cmd-${ctx.state.counters.command + 1}`;
-  if (entry === undefined) return commandId;
-  const previous = entry.openCommandId === null ? undefined : ctx.state.commands.get(entry.openCommandId);
-  const command: Command = { ...request, commandId, workspaceId: entry.device.workspaceId };
+  const previous = openEntry(ctx, device);
+  const command: Command = { ...request, commandId, workspaceId: device.device.workspaceId };
   ctx.emit({ type: 'command.accepted', command });
-  if (previous !== undefined) supersede(ctx, previous, commandId);
-  if (entry.stormActive && request.input.enableGridInteraction) {
-    end(ctx, commandId, 'ignored', 'storm_guard', 'Storm Guard is active: the battery would not respond');
-    return commandId;
-  }
-  const caps = capabilitiesOf(ctx, entry);
+  const ignored = device.stormActive && request.input.enableGridInteraction;
+  const caps = capabilitiesOf(ctx, device);
   const sendAtMs = caps === null || caps.scheduledStart ? ctx.nowMs : request.startMs - caps.leadMs;
-  if (sendAtMs <= ctx.nowMs) send(ctx, commandId);
+  const replacesAtOnce = !ignored && sendAtMs <= ctx.nowMs && request.startMs <= ctx.nowMs + (caps?.leadMs ?? 0);
+  if (previous !== null) supersede(ctx, previous, { newerId: commandId, replacesAtOnce });
+  if (ignored) {
+    end(ctx, commandId, 'ignored', 'storm_guard', 'Storm Guard is active: the battery would not respond');
+  } else if (sendAtMs <= ctx.nowMs) send(ctx, commandId);
   return commandId;
 }
 
-function supersede(ctx: Context, previous: CommandEntry, newerId: string): void {
-  if (isTerminal(previous.status)) return;
-  const detail = `replaced by ${newerId}; ${meanSeen(ctx, previous.command.commandId)}`;
-  end(ctx, previous.command.commandId, 'superseded', 'newer_command', detail);
+/** The device's open command, unless it has ended. */
+export function openEntry(ctx: Context, device: DeviceEntry): CommandEntry | null {
+  const entry = device.openCommandId === null ? undefined : ctx.state.commands.get(device.openCommandId);
+  return entry === undefined || isTerminal(entry.status) ? null : entry;
 }
 
-function meanSeen(ctx: Context, commandId: string): string {
+/** A command whose window is over is left to its verification; a newer one that starts later does not stop it by itself. */
+function supersede(
+  ctx: Context,
+  previous: CommandEntry,
+  by: { readonly newerId: string; readonly replacesAtOnce: boolean },
+): void {
+  const { commandId, endMs } = previous.command;
+  if (endMs <= ctx.nowMs && previous.status !== 'accepted') return;
+  const detail = `replaced by ${by.newerId}; ${meanSeen(ctx, commandId)}`;
+  end(ctx, commandId, 'superseded', 'newer_command', detail);
+  if (!by.replacesAtOnce) giveBack(ctx, previous, detail);
+}
+
+/** The evidence of a command so far, in words. */
+export function meanSeen(ctx: Context, commandId: string): string {
   const e = ctx.telemetry.evidence.get(commandId);
   return e === undefined
     ? 'no sample in its time'
@@ -122,153 +150,32 @@ function meanSeen(ctx: Context, commandId: string): string {
 export function send(ctx: Context, commandId: string): void {
   const entry = ctx.state.commands.get(commandId);
   if (entry === undefined || entry.status !== 'accepted') return;
-  if (ctx.nowMs > entry.command.notAfterMs) {
-    return end(ctx, commandId, 'expired', 'not_after_passed', 'its latest start had passed before it could be sent');
-  }
   tryNextPath(ctx, entry, 'first');
 }
 
-function tryNextPath(ctx: Context, entry: CommandEntry, after: string): void {
-  const { commandId, deviceId } = entry.command;
+/** The next path of an accepted command, or of a sent one that its peer refused for certain. */
+export function tryNextPath(ctx: Context, entry: CommandEntry, after: string): void {
+  const { commandId, deviceId, notAfterMs } = entry.command;
   const device = ctx.state.devices.get(deviceId);
   if (device === undefined) return;
+  if (ctx.nowMs >= notAfterMs) {
+    return end(ctx, commandId, 'expired', 'not_after_passed', `its latest start had passed before it was sent (${after})`);
+  }
   const choice = nextPath(ctx, entry, device);
   if (choice.kind === 'none') return end(ctx, commandId, 'rejected', choice.reason, `${choice.why} (${after})`);
   ctx.emit({ type: 'command.routed', commandId, route: choice.route, why: choice.why });
   ctx.emit({ type: 'command.sent', commandId, jobId: nextJobId(ctx), attempt: entry.attempt + 1 });
 }
 
-type PathChoice =
-  | { readonly kind: 'path'; readonly route: CommandRoute; readonly why: string }
-  | { readonly kind: 'none'; readonly reason: EndReason; readonly why: string };
-
-/**
- * Which path a command takes next. Default order is grid services, then baseline; baseline is always the last resort;
- * an empty list or ["baseline"] avoids the Grid Service (TextureHQ/docs commands).
- */
-function nextPath(ctx: Context, entry: CommandEntry, device: DeviceEntry): PathChoice {
-  if (device.device.source.kind === 'dnp3') return fieldPath(ctx, entry, device);
-  const { input } = entry.command;
-  const wanted = input.executionPriority ?? ['grid_services'];
-  const why = gridServiceObstacle(ctx, entry, device);
-  const useGrid =
-    input.enableGridInteraction && wanted.includes('grid_services') && !entry.tried.includes('grid_services');
-  if (useGrid && why === null) {
-    return { kind: 'path', route: 'grid_services', why: 'enrolled, and the manufacturer offers a Grid Service' };
-  }
-  if (entry.tried.includes('baseline')) return { kind: 'none', reason: 'no_route', why: 'every path was refused' };
-  const reason = !input.enableGridInteraction
-    ? 'no grid interaction asked for'
-    : (why ?? 'executionPriority or an earlier refusal');
-  return { kind: 'path', route: 'baseline', why: reason };
-}
-
-function gridServiceObstacle(ctx: Context, entry: CommandEntry, device: DeviceEntry): string | null {
-  if (capabilitiesOf(ctx, device)?.gridServices !== true) return 'the manufacturer offers no Grid Service';
-  const enrolled = [...ctx.state.enrolledIn.entries()].some(
-    ([programId, members]) =>
-      members.has(entry.command.deviceId) &&
-      ctx.state.enrollments.get(enrollmentKey(entry.command.deviceId, programId))?.status === 'approved',
-  );
-  return enrolled ? null : 'the device is not enrolled in grid services';
-}
-
-function fieldPath(ctx: Context, entry: CommandEntry, device: DeviceEntry): PathChoice {
-  if (entry.tried.includes('dnp3')) return { kind: 'none', reason: 'no_route', why: 'the outstation refused it' };
-  const { input, startMs, endMs } = entry.command;
-  const leave = fieldLeave(ctx, device, { powerW: signedPowerW(device, input), startMs, endMs });
-  if (leave.kind === 'refused') return { kind: 'none', reason: 'site_not_controllable', why: leave.why };
-  return { kind: 'path', route: 'dnp3', why: 'watchdog and approval are configured for the site' };
-}
-
-/** Whether the site may be controlled so (promise S9). */
-export function fieldLeave(
-  ctx: Context,
-  device: DeviceEntry,
-  wanted: { readonly powerW: number; readonly startMs: EpochMs; readonly endMs: EpochMs },
-) {
-  const { siteId, source } = device.device;
-  return leaveToControl({
-    safety: ctx.state.safety.get(siteId) ?? null,
-    approvals: ctx.state.approvals.get(siteId) ?? [],
-    mapRevision: source.kind === 'dnp3' ? source.mapRevision : '',
-    ...wanted,
-  });
-}
-
-/** The power a command asks for at the terminals [W], + discharge. */
-export function signedPowerW(device: DeviceEntry, input: CommandInput): number {
-  const { chargeWMax, dischargeWMax } = device.device.nameplate;
-  if (input.operatingMode === 'discharge') return input.powerW ?? dischargeWMax;
-  if (input.operatingMode === 'charge') return -(input.powerW ?? chargeWMax);
-  return 0;
-}
-
-/** The peer's answer to a control job. */
-export function onCommandReply(ctx: Context, commandId: string, reply: OemReply): void {
-  const entry = ctx.state.commands.get(commandId);
-  if (entry === undefined) return;
-  if (reply.kind === 'accepted') return acknowledged(ctx, entry, reply.vendorRef);
-  if (isTerminal(entry.status)) return;
-  switch (reply.kind) {
-    case 'refused':
-      entry.route === 'grid_services'
-        ? tryNextPath(ctx, entry, `grid service refused: ${reply.code} ${reply.message}`)
-        : end(ctx, commandId, 'rejected', 'oem_refused', `${reply.code} ${reply.message}`);
-      return;
-    case 'not-sent':
-      return end(ctx, commandId, 'expired', 'not_after_passed', `never left: ${reply.message}`);
-    case 'command-status':
-      return onVendorStatus(ctx, entry, reply.status, reply.detail);
-    case 'unknown':
-    case 'state':
-    case 'enrollment':
-      return; // an unknown outcome stays "sent": telemetry decides at the end of the window
-  }
-}
-
-/** A command that ended while its answer was on the way must still be taken back at the cloud. */
-function acknowledged(ctx: Context, entry: CommandEntry, vendorRef: string): void {
-  const { commandId, deviceId } = entry.command;
-  if (!isTerminal(entry.status)) return ctx.emit({ type: 'command.acknowledged', commandId, vendorRef });
-  const current = ctx.state.devices.get(deviceId)?.openCommandId ?? null;
-  if (current !== null || entry.outcome?.reason === 'newer_command') return;
-  undo(
-    ctx,
-    deviceId,
-    'cancel',
-    vendorRef,
-    `${commandId} had ended (${entry.outcome?.reason}) before the cloud answered`,
-  );
-}
-
-function onVendorStatus(ctx: Context, entry: CommandEntry, status: string, detail: string): void {
-  const { commandId } = entry.command;
-  if (status === 'failed')
-    return end(ctx, commandId, 'failed', 'delivery_failed', `the cloud could not deliver it: ${detail}`);
-  if (status === 'opted-out') return end(ctx, commandId, 'cancelled', 'opted_out', `the owner opted out: ${detail}`);
-}
-
-/** Asks the cloud how an acknowledged command stands. */
-export function check(ctx: Context, commandId: string): void {
-  const entry = ctx.state.commands.get(commandId);
-  if (entry === undefined || entry.status !== 'acknowledged' || entry.vendorRef === null) return;
-  const device = ctx.state.devices.get(entry.command.deviceId)?.device;
-  if (device === undefined || device.source.kind !== 'oem' || entry.jobId === null) return;
-  const { oem, vendorDeviceId } = device.source;
-  const job = { kind: 'read-command', jobId: entry.jobId, vendorDeviceId, vendorRef: entry.vendorRef } as const;
-  ctx.ask({ kind: 'oem', oem, deviceId: device.deviceId, job });
-}
-
-/** The window is over: devices that do not end by themselves are told to. */
+/** The window is over: devices that do not end by themselves are told to, unless a newer command rules them by now. */
 export function finish(ctx: Context, commandId: string): void {
   const entry = ctx.state.commands.get(commandId);
   if (entry === undefined || isTerminal(entry.status)) return;
-  const { deviceId } = entry.command;
   if (entry.status === 'accepted') {
     return end(ctx, commandId, 'expired', 'not_after_passed', 'its window ended before it was sent');
   }
-  giveBack(ctx, deviceId, entry, 'the window is over');
+  const rules = ctx.state.devices.get(entry.command.deviceId)?.openCommandId === commandId;
+  if (rules && entry.command.input.operatingMode !== 'reset') giveBack(ctx, entry, 'the window is over');
 }
 
 /** Samples have come in: the telemetry says what became of it. */
@@ -277,56 +184,36 @@ export function verify(ctx: Context, commandId: string): void {
   if (entry === undefined || isTerminal(entry.status)) return;
   const device = ctx.state.devices.get(entry.command.deviceId);
   if (device === undefined) return;
-  const verdict = verdictOf({ entry, device, evidence: ctx.telemetry.evidence.get(commandId), settings: ctx.settings });
-  ctx.emit({ type: 'command.ended', commandId, outcome: verdict });
+  const outcome = verdictOf({ entry, device, evidence: ctx.telemetry.evidence.get(commandId), settings: ctx.settings });
+  ctx.emit({ type: 'command.ended', commandId, outcome });
 }
 
-/** Storm Guard was seen active: the open command is over, and its cloud is told so that it does not come back later. */
+/** Storm Guard was seen active: the open command is over, and its peer is told so that it does not come back later. */
 export function stormBegan(ctx: Context, device: DeviceEntry): void {
-  const entry = device.openCommandId === null ? undefined : ctx.state.commands.get(device.openCommandId);
-  if (entry === undefined || isTerminal(entry.status) || !entry.command.input.enableGridInteraction) return;
-  const { commandId, deviceId } = entry.command;
-  const detail = `Storm Guard is active; ${meanSeen(ctx, commandId)}`;
-  end(ctx, commandId, 'ignored', 'storm_guard', detail);
-  if (entry.vendorRef !== null) giveBack(ctx, deviceId, entry, 'Storm Guard is active');
+  const entry = openEntry(ctx, device);
+  if (entry === null || !entry.command.input.enableGridInteraction) return;
+  const { commandId } = entry.command;
+  conclude(ctx, commandId, {
+    status: 'ignored',
+    reason: 'storm_guard',
+    detail: `Storm Guard is active; ${meanSeen(ctx, commandId)}`,
+  });
 }
 
-/** Takes a command back: before it was sent nothing leaves at all. */
+/** Takes a command back as cancelled. Nothing happens if it has ended already. */
 export function withdraw(ctx: Context, commandId: string, reason: EndReason, detail: string): void {
+  conclude(ctx, commandId, { status: 'cancelled', reason, detail });
+}
+
+/** Ends a command before its time. What was sent is taken back; before it was sent nothing leaves at all (promise S12). */
+export function conclude(ctx: Context, commandId: string, outcome: CommandOutcome): void {
   const entry = ctx.state.commands.get(commandId);
   if (entry === undefined || isTerminal(entry.status)) return;
-  const sent = entry.status !== 'accepted';
-  const { deviceId } = entry.command;
-  end(ctx, commandId, 'cancelled', reason, detail);
-  if (!sent) return;
-  const timedEnd = capabilitiesOfDevice(ctx, deviceId)?.timedEnd === true;
-  if (timedEnd && entry.vendorRef !== null) undo(ctx, deviceId, 'cancel', entry.vendorRef, detail);
-  else if (!timedEnd) giveBack(ctx, deviceId, entry, detail);
+  ctx.emit({ type: 'command.ended', commandId, outcome });
+  giveBack(ctx, entry, outcome.detail);
 }
 
-function giveBack(ctx: Context, deviceId: string, entry: CommandEntry, why: string): void {
-  const caps = capabilitiesOfDevice(ctx, deviceId);
-  if (entry.route === 'dnp3') return undo(ctx, deviceId, 'release', null, why);
-  if (caps === null || caps === undefined) return;
-  if (!caps.timedEnd) return undo(ctx, deviceId, 'reset', null, why);
-  if (ctx.nowMs < entry.command.endMs && entry.vendorRef !== null) undo(ctx, deviceId, 'cancel', entry.vendorRef, why);
-}
-
-function capabilitiesOfDevice(ctx: Context, deviceId: string) {
-  const device = ctx.state.devices.get(deviceId);
-  return device === undefined ? null : capabilitiesOf(ctx, device);
-}
-
-export function undo(
-  ctx: Context,
-  deviceId: string,
-  what: 'reset' | 'cancel' | 'release' | 'emergency-stop',
-  vendorRef: string | null,
-  why: string,
-): void {
-  ctx.emit({ type: 'undo.sent', deviceId, jobId: nextJobId(ctx), what, vendorRef, why });
-}
-
+/** Ends a command; the caller has seen to it that it has not ended. */
 export function end(
   ctx: Context,
   commandId: string,

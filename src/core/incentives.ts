@@ -36,13 +36,14 @@ export function offerEvent(ctx: Context, offer: EventOffer): string | null {
     ctx.refuse('offer-event', why);
     return null;
   }
-  const eventId = `evt-${ctx.state.counters.event + 1}`;
-  ctx.emit({ type: 'event.offered', event: { eventId, ...offer } });
+  const eventId = offer.eventId ?? `evt-${ctx.state.counters.event + 1}`;
+  ctx.emit({ type: 'event.offered', event: { ...offer, eventId } });
   return eventId;
 }
 
 function offerObstacle(ctx: Context, offer: EventOffer): string | null {
   if (!ctx.state.programs.has(offer.programId)) return `${offer.programId}: no such program`;
+  if (offer.eventId !== undefined && ctx.state.events.has(offer.eventId)) return `${offer.eventId}: an event of this id exists`;
   if (offer.intervals.length === 0) return 'an event needs at least one interval';
   let endMs = Number.NEGATIVE_INFINITY;
   for (const i of offer.intervals) {

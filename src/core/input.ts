@@ -90,6 +90,8 @@ export interface BatchRequest {
 }
 
 export interface EventOffer {
+  /** The caller's own name for the event; absent: the core numbers it. */
+  readonly eventId?: string;
   readonly programId: string;
   readonly kind: 'dispatch' | 'test' | 'incentive';
   readonly calledBy: string;

@@ -1,7 +1,7 @@
 import type { BatteryState } from '../domain/battery.ts';
-import { startOfLocalDay } from '../domain/time.ts';
+import { invariant } from '../domain/errors.ts';
 import type { EpochMs } from '../domain/units.ts';
-import { type MeterHistory, similarDays } from './baseline.ts';
+import { isIn, type LocalDay, localDaysBack, type MeterHistory, similarDays } from './baseline.ts';
 
 /**
  * What devices and meters said. No fact and not in the journal: after a restart it is unknown until fresh. What was
@@ -21,6 +21,10 @@ export interface Evidence {
   /** Σ chargeRate over the samples [W], + discharge. */
   sumW: number;
   stormSamples: number;
+  /** Time of the newest sample. */
+  lastMs: EpochMs;
+  /** Times of the samples counted: one that comes twice counts once. */
+  readonly atMs: Set<EpochMs>;
 }
 
 export interface SiteMeter {
@@ -32,63 +36,98 @@ export interface SiteMeter {
   readonly batteryWh: number[];
 }
 
-interface SimilarDays {
-  readonly midnightMs: EpochMs;
-  /** How many days had events when this was looked up. */
-  readonly events: number;
-  readonly days: readonly EpochMs[];
+interface SimilarDaysOfSite {
+  readonly today: LocalDay;
+  /** The event days they were looked for with; another set is looked up anew. */
+  readonly eventDays: ReadonlySet<EpochMs>;
+  readonly days: readonly LocalDay[];
 }
 
-/** Whether an instant is surely in the local day that began at midnightMs; the 24th hour and later are looked up anew. */
-const inDay = (midnightMs: EpochMs, atMs: EpochMs): boolean => atMs >= midnightMs && atMs < midnightMs + 23 * 3_600_000;
+/** A sample a minute over a day. */
+const EVIDENCE_SAMPLES_MAX = 1_440;
 
 /** Longest history kept per site, in intervals: 60 days of quarter hours. */
 const METER_INTERVALS_MAX = 60 * 96;
+/** So many are dropped at once, so that not every block moves the whole history. */
+const METER_DROP = 96;
 
 export class TelemetryStore {
   readonly latest = new Map<string, Observation>();
   readonly evidence = new Map<string, Evidence>();
   readonly meters = new Map<string, SiteMeter>();
-  readonly #similar = new Map<string, SimilarDays>();
+  /** The last undo of a device that its peer took while the device was reachable: device → job. */
+  readonly settledUndo = new Map<string, string>();
+  readonly #similar = new Map<string, SimilarDaysOfSite>();
+  readonly #calendars = new Map<string, readonly LocalDay[]>();
 
   observe(deviceId: string, observation: Observation): void {
     this.latest.set(deviceId, observation);
   }
 
-  addEvidence(commandId: string, state: BatteryState): void {
-    const e = this.evidence.get(commandId) ?? { samples: 0, sumW: 0, stormSamples: 0 };
+  /** Counts a sample for a command; at most EVIDENCE_SAMPLES_MAX of them, later ones say nothing new. */
+  addEvidence(commandId: string, state: BatteryState): Evidence {
+    const e = this.evidence.get(commandId) ?? { samples: 0, sumW: 0, stormSamples: 0, lastMs: 0, atMs: new Set() };
+    if (e.atMs.has(state.sampledAtMs) || e.samples >= EVIDENCE_SAMPLES_MAX) return e;
+    e.atMs.add(state.sampledAtMs);
     e.samples += 1;
     e.sumW += state.chargeRate;
+    e.lastMs = Math.max(e.lastMs, state.sampledAtMs);
     if (state.isStormModeActive) e.stormSamples += 1;
     this.evidence.set(commandId, e);
+    return e;
   }
 
-  /** Appends intervals; a hole before them is filled with NaN, what is already there stays. */
+  /**
+   * Appends intervals; a hole before them is filled with NaN, what comes again replaces what is there. At the limit the
+   * oldest intervals are dropped; blocks older than the first interval, or of another step, are ignored.
+   */
   addMeter(siteId: string, block: SiteMeter): void {
-    const meter = this.meters.get(siteId);
-    if (meter === undefined) {
+    const known = this.meters.get(siteId);
+    const end = known === undefined ? 0 : Math.round((block.startMs - known.startMs) / known.stepMs);
+    if (known === undefined || end > 2 * METER_INTERVALS_MAX) {
       this.meters.set(siteId, { ...block, gridWh: [...block.gridWh], batteryWh: [...block.batteryWh] });
       return;
     }
-    const offset = Math.round((block.startMs - meter.startMs) / meter.stepMs);
-    if (offset < 0 || offset + block.gridWh.length > METER_INTERVALS_MAX || block.stepMs !== meter.stepMs) return;
-    while (meter.gridWh.length < offset) {
-      meter.gridWh.push(Number.NaN);
-      meter.batteryWh.push(Number.NaN);
+    if (end < 0 || block.stepMs !== known.stepMs) return;
+    while (known.gridWh.length < end) {
+      known.gridWh.push(Number.NaN);
+      known.batteryWh.push(Number.NaN);
     }
     block.gridWh.forEach((wh, i) => {
-      meter.gridWh[offset + i] = wh;
-      meter.batteryWh[offset + i] = block.batteryWh[i] ?? Number.NaN;
+      known.gridWh[end + i] = wh;
+      known.batteryWh[end + i] = block.batteryWh[i] ?? Number.NaN;
+    });
+    const over = known.gridWh.length - METER_INTERVALS_MAX;
+    if (over <= METER_DROP) return;
+    this.meters.set(siteId, {
+      startMs: known.startMs + over * known.stepMs,
+      stepMs: known.stepMs,
+      gridWh: known.gridWh.slice(over),
+      batteryWh: known.batteryWh.slice(over),
     });
   }
 
+  /** The local day of an instant and the days before it, newest first; looked up once per zone and day. */
+  calendar(atMs: EpochMs, timeZone: string): readonly LocalDay[] {
+    const known = this.#calendars.get(timeZone);
+    const today = known?.[0];
+    if (known !== undefined && today !== undefined && isIn(today, atMs)) return known;
+    const days = localDaysBack(atMs, timeZone);
+    this.#calendars.set(timeZone, days);
+    return days;
+  }
+
   /** Similar days do not change within a day: they are looked for once per site and local day. */
-  similarDaysOf(siteId: string, request: Parameters<typeof similarDays>[0]): SimilarDays {
+  similarDaysOf(
+    siteId: string,
+    request: Omit<Parameters<typeof similarDays>[0], 'calendar'>,
+  ): { readonly today: LocalDay; readonly days: readonly LocalDay[] } {
     const known = this.#similar.get(siteId);
-    if (known !== undefined && known.events === request.eventDays.size && inDay(known.midnightMs, request.startMs))
-      return known;
-    const midnightMs = startOfLocalDay(request.startMs, request.timeZone);
-    const found = { midnightMs, events: request.eventDays.size, days: similarDays(request) };
+    if (known !== undefined && known.eventDays === request.eventDays && isIn(known.today, request.startMs)) return known;
+    const calendar = this.calendar(request.startMs, request.timeZone);
+    const [today] = calendar;
+    invariant(today !== undefined, 'a calendar has at least its own day');
+    const found = { today, eventDays: request.eventDays, days: similarDays({ ...request, calendar }) };
     this.#similar.set(siteId, found);
     return found;
   }

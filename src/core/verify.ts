@@ -1,4 +1,5 @@
 import type { CommandOutcome, EndReason } from '../domain/command.ts';
+import { MS_PER_MIN } from '../domain/units.ts';
 import type { CoreSettings } from './settings.ts';
 import type { CommandEntry, DeviceEntry } from './state.ts';
 import type { Evidence } from './telemetry.ts';
@@ -27,6 +28,29 @@ export function verdictOf(request: {
     return { status: 'ignored', reason: 'storm_guard', detail: `Storm Guard was active; ${seen}` };
   }
   return judge({ entry, device, meanW, seen, settings });
+}
+
+/** A dispatch command is given up when its samples, at least this many over at least this time, show no effect. */
+const NO_EFFECT_SAMPLES_MIN = 2;
+const NO_EFFECT_AFTER_MS = 10 * MS_PER_MIN;
+
+/**
+ * The verdict "no effect" before the window is over, so that the dispatcher can turn to other devices; null while it is
+ * too early, for commands of people, and when there is an effect.
+ */
+export function hasNoEffect(request: {
+  readonly entry: CommandEntry;
+  readonly device: DeviceEntry;
+  readonly evidence: Evidence;
+  readonly settings: CoreSettings;
+  /** When the command began to count [epoch ms]. */
+  readonly fromMs: number;
+}): CommandOutcome | null {
+  const { entry, evidence, fromMs } = request;
+  if (entry.command.cause.kind !== 'dispatch' || evidence.samples < NO_EFFECT_SAMPLES_MIN) return null;
+  if (evidence.lastMs - fromMs < NO_EFFECT_AFTER_MS) return null;
+  const verdict = verdictOf(request);
+  return verdict.reason === 'no_effect' ? verdict : null;
 }
 
 function judge(request: {

@@ -62,6 +62,10 @@ export type LogBody =
       readonly what: 'integrity-read' | 'operate' | 'operated' | 'refused' | 'unknown';
       readonly detail: string;
     }
+  /** What happened inside a maker's cloud and no API tells: a command that did not reach its device. */
+  | { readonly kind: 'cloud'; readonly oem: string; readonly deviceId: string; readonly what: 'delivery-failed' | 'swallowed'; readonly detail: string }
+  /** The owner changed what is kept for outages. */
+  | { readonly kind: 'reserve'; readonly deviceId: string; readonly reservePct: number }
   /** A message for the workspace's destinations (webhooks). */
   | {
       readonly kind: 'notification';

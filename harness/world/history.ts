@@ -1,0 +1,46 @@
+import type { Scenario } from '../../scenarios/schema.ts';
+import { startMsOf } from '../../scenarios/times.ts';
+import type { CoreInput } from '../../src/core/input.ts';
+import { createFleet, type FleetRegisters } from '../../simulators/battery/fleet.ts';
+import type { FleetDevice } from '../../simulators/battery/fleetInput.ts';
+import { Kernel } from '../kernel/kernel.ts';
+import { historyStartOf } from './inputs.ts';
+import { netWh } from './metering.ts';
+import type { Profiles } from './profiles.ts';
+
+/**
+ * The meter readings of the days before the run: the same homes under their owners' own strategies, on coarse steps of
+ * one meter interval. A baseline needs them; a run of one day cannot make them.
+ */
+export function meterHistory(scenario: Scenario, devices: readonly FleetDevice[], profiles: Profiles): CoreInput[] {
+  const startMs = historyStartOf(scenario);
+  const endMs = startMsOf(scenario);
+  const stepMs = profiles.historyStepMs;
+  if (devices.length === 0 || endMs <= startMs) return [];
+  const kernel = new Kernel({ startMs });
+  const fleet = createFleet({ devices, profiles: profiles.history, startMs, stepMs, scheduler: kernel, onMode: () => {} });
+  const grid: number[][] = devices.map(() => []);
+  const battery: number[][] = devices.map(() => []);
+  const last: FleetRegisters[] = devices.map((_, i) => fleet.registers(i));
+  for (let t = startMs + stepMs; t <= endMs; t += stepMs) {
+    kernel.run(t);
+    fleet.advanceAll(t);
+    devices.forEach((_, i) => {
+      const from = last[i];
+      const to = fleet.registers(i);
+      if (from === undefined) return;
+      const wh = netWh(from, to);
+      grid[i]?.push(wh.gridWh);
+      battery[i]?.push(wh.batteryWh);
+      last[i] = to;
+    });
+  }
+  return devices.map((d, i) => ({
+    kind: 'meter',
+    siteId: d.siteId,
+    startMs,
+    stepMs,
+    gridWh: grid[i] ?? [],
+    batteryWh: battery[i] ?? [],
+  }));
+}

@@ -1,0 +1,324 @@
+import { bessDeviceId } from '../../scenarios/fleet.ts';
+import type { Scenario } from '../../scenarios/schema.ts';
+import type { TimelineStep } from '../../scenarios/steps.ts';
+import { durationMs, endMsOf, instantAt, startMsOf } from '../../scenarios/times.ts';
+import type { CoreInput, Effect } from '../../src/core/input.ts';
+import { defaultSettings } from '../../src/core/settings.ts';
+import type { EpochMs } from '../../src/domain/units.ts';
+import { PRIORITY } from '../../src/ports/clock.ts';
+import type { OemId } from '../../src/ports/oem.ts';
+import type { RandomSource } from '../../src/ports/random.ts';
+import type { LogBody, LogRecord, MeterInterval } from '../../src/ports/records.ts';
+import type { Series, WeatherAlert } from '../../src/ports/series.ts';
+import { createFleet, type Fleet } from '../../simulators/battery/fleet.ts';
+import type { FleetDevice } from '../../simulators/battery/fleetInput.ts';
+import { CAPABILITIES } from '../../src/oem/index.ts';
+import { Kernel } from '../kernel/kernel.ts';
+import { type CloudSite, makeClouds, vendorIdOf } from './clouds.ts';
+import { type CoreDriver, createCoreDriver } from './coreDriver.ts';
+import { scheduleFaults } from './faults.ts';
+import { createFieldSite, type FieldSite } from './fieldSite.ts';
+import { meterHistory } from './history.ts';
+import { type Home, makeHomes } from './homes.ts';
+import type { WorldInputs } from './inputs.ts';
+import { bidsOf, clear } from './market.ts';
+import { type MeteredSite, startMetering } from './metering.ts';
+import { makeProfiles, PV_ROW, type Profiles } from './profiles.ts';
+import { setUpInputs, sitesInWorld } from './setUp.ts';
+import { alertOfStep, commandOfStep, devicesOfStep, noticeMs, offerOfStep } from './timeline.ts';
+
+/**
+ * The whole plant: homes, clouds, sites behind DNP3, prices and alerts around the real core, on one kernel.
+ * Built twice for a run: once as the scenario says, once without its events, for the exact baseline.
+ */
+export interface WorldRequest {
+  readonly scenario: Scenario;
+  readonly inputs: WorldInputs;
+  readonly random: RandomSource;
+  readonly profiles: Profiles;
+  /** False: no event is offered, everything else is the same. */
+  readonly events: boolean;
+  readonly record: (record: LogRecord) => void;
+  readonly onMeter?: (interval: MeterInterval) => void;
+  /** Called about every simulated hour. */
+  readonly onProgress?: (atMs: EpochMs) => void;
+  /** Octets on a DNP3 link, for a capture. */
+  readonly onOctets?: (siteId: string, from: 'master' | 'outstation', octets: Uint8Array, atMs: EpochMs) => void;
+}
+
+/** How the world ended: for tests and the summary. */
+export interface WorldResult {
+  readonly executed: number;
+  readonly core: CoreDriver['core'];
+}
+
+interface World {
+  readonly request: WorldRequest;
+  readonly kernel: Kernel;
+  readonly homes: readonly Home[];
+  readonly fleet: Fleet;
+  readonly clouds: ReadonlyMap<OemId, CloudSite>;
+  readonly fields: ReadonlyMap<string, FieldSite>;
+  readonly driver: CoreDriver;
+  readonly record: (body: LogBody) => void;
+}
+
+/** Prepares what both worlds share. */
+export function prepare(request: { scenario: Scenario; inputs: WorldInputs; random: RandomSource }): Profiles {
+  const { scenario, inputs, random } = request;
+  return makeProfiles({ scenario, weather: inputs.weather, random, historyStepMs: durationMs(scenario.meterInterval) });
+}
+
+export function runWorld(request: WorldRequest): WorldResult {
+  const { scenario } = request;
+  const world = build(request);
+  const { kernel, driver, fields } = world;
+  const startMs = startMsOf(scenario);
+  const endMs = endMsOf(scenario);
+  for (const body of sitesInWorld(scenario, world.homes)) world.record(body);
+  for (const input of setUpInputs(scenario, world.homes)) driver.input(input);
+  for (const input of meterHistory(scenario, fleetDevices(world.homes, request.profiles), request.profiles)) driver.input(input);
+  for (const field of fields.values()) field.start();
+  startPolling(world);
+  publish(world);
+  scheduleAlerts(world);
+  for (const step of scenario.timeline) scheduleStep(world, step);
+  scheduleOwners(world);
+  scheduleFaults({ ...request, scheduler: kernel, record: world.record, targets: targetsOf(world) });
+  meterAll(world);
+  progress(request, kernel, startMs, endMs);
+  kernel.run(endMs);
+  return { executed: kernel.executed(), core: driver.core };
+}
+
+function build(request: WorldRequest): World {
+  const { scenario, random } = request;
+  const kernel = new Kernel({ startMs: startMsOf(scenario) });
+  const record = (body: LogBody): void => request.record({ atMs: kernel.nowMs(), ...body });
+  const homes = makeHomes(scenario, random);
+  const fleet = createFleet({
+    devices: fleetDevices(homes, request.profiles),
+    profiles: request.profiles.run,
+    startMs: kernel.nowMs(),
+    stepMs: 60_000,
+    scheduler: kernel,
+    onMode: (mode) => request.record(mode),
+    ruleOff: { stormGuardPrecedence: scenario.faults.some((f) => f.kind === 'rule-off') },
+  });
+  const clouds = makeClouds({
+    scenario,
+    homes,
+    fleet,
+    scheduler: kernel,
+    random,
+    record,
+    onReply: (deviceId, reply) => driver.input({ kind: 'oem-reply', deviceId, reply }),
+  });
+  const fields = new Map<string, FieldSite>();
+  const settings = { ...defaultSettings(CAPABILITIES), controlPeriodMs: durationMs(scenario.controlPeriod) };
+  const driver = createCoreDriver({ scheduler: kernel, settings, record, perform: (e) => perform(e, clouds, fields) });
+  for (const bess of scenario.fleet.bess) {
+    const deviceId = bessDeviceId(bess.siteId);
+    const onEvent = (event: Extract<CoreInput, { kind: 'field-event' }>['event']) =>
+      driver.input({ kind: 'field-event', deviceId, event });
+    fields.set(bess.siteId, createFieldSite({ ...request, bess, scheduler: kernel, record, onEvent }));
+  }
+  return { request, kernel, homes, fleet, clouds, fields, driver, record };
+}
+
+function perform(effect: Effect, clouds: ReadonlyMap<OemId, CloudSite>, fields: ReadonlyMap<string, FieldSite>): void {
+  if (effect.kind === 'oem') clouds.get(effect.oem)?.link.submit(effect.job);
+  if (effect.kind === 'field') fields.get(effect.connectionId)?.submit(effect.job);
+}
+
+function fleetDevices(homes: readonly Home[], profiles: Profiles): FleetDevice[] {
+  return homes.map((h) => ({
+    deviceId: h.deviceId,
+    siteId: h.siteId,
+    spec: h.spec,
+    reservePct: h.group.reservePct,
+    strategy: h.group.strategy,
+    stormGuardEnabled: h.group.stormGuard,
+    loadProfile: (profiles.firstRow.get(h.group.group) ?? 0) + h.loadShape,
+    loadScale: h.loadScale * (profiles.groupScale.get(h.group.group) ?? 1),
+    pvProfile: PV_ROW,
+    pvW: h.pvW,
+    exportWMax: null,
+  }));
+}
+
+/** Each device is polled once per telemetry period of its cloud, at an offset of its own. */
+function startPolling(world: World): void {
+  const { homes, clouds, kernel, request } = world;
+  for (const home of homes) {
+    const site = clouds.get(home.group.oem);
+    if (site === undefined) continue;
+    const periodMs = CAPABILITIES[home.group.oem].telemetryPeriodMs;
+    const vendorDeviceId = vendorIdOf(home);
+    let n = 0;
+    const poll = (): void => {
+      site.link.submit({ kind: 'read-state', jobId: `poll-${home.deviceId}-${n++}`, vendorDeviceId });
+      kernel.at(kernel.nowMs() + periodMs, poll, PRIORITY.wire);
+    };
+    const offsetMs = request.random(`poll/${home.deviceId}`).int(0, periodMs - 1);
+    kernel.at(kernel.nowMs() + offsetMs, poll, PRIORITY.wire);
+  }
+}
+
+/** Prices are known at the start; bids go in then and the day-ahead market answers a minute later. */
+function publish(world: World): void {
+  const { request, driver, kernel, record } = world;
+  const { scenario, inputs, events } = request;
+  record(seriesRecord('price-day-ahead', inputs.dayAhead));
+  if (inputs.realTime !== null) record(seriesRecord('price-real-time', inputs.realTime));
+  record(seriesRecord('temperature', inputs.weather.temperatureC));
+  record(seriesRecord('irradiance', inputs.weather.ghiWPerM2));
+  if (!events) return;
+  const { dayAhead } = inputs;
+  driver.input({ kind: 'publish-prices', node: scenario.market.node, market: 'day-ahead', ...priceFields(dayAhead) });
+  const span = { startMs: kernel.nowMs(), endMs: endMsOf(scenario) };
+  for (const program of scenario.programs) {
+    const bids = bidsOf(scenario, program, span);
+    for (const bid of bids) driver.input({ kind: 'submit-bid', bid });
+    if (bids.length === 0) continue;
+    const awards = bids.map((bid) => clear(bid, dayAhead));
+    kernel.at(kernel.nowMs() + 60_000, () => driver.input({ kind: 'awards', awards }), PRIORITY.wire);
+  }
+}
+
+const finiteOrNull = (values: Float64Array): (number | null)[] => Array.from(values, (v) => (Number.isNaN(v) ? null : v));
+
+const priceFields = (s: Series) => ({ startMs: s.startMs, stepMs: s.stepMs, usdPerMwh: finiteOrNull(s.values) });
+
+function seriesRecord(name: Extract<LogBody, { kind: 'series' }>['name'], s: Series): LogBody {
+  const { unit, startMs, stepMs, source } = s;
+  return { kind: 'series', name, unit, startMs, stepMs, values: finiteOrNull(s.values), source };
+}
+
+/** Every alert reaches every cloud when it is sent (those sent before the run at its start). */
+function scheduleAlerts(world: World): void {
+  const { request, kernel } = world;
+  const { scenario, inputs } = request;
+  const own = scenario.timeline.flatMap((s) => (s.kind === 'alert' ? [alertOfStep(scenario, s)] : []));
+  for (const alert of [...inputs.alerts, ...own]) {
+    if (alert.endMs <= kernel.nowMs() || alert.sentMs >= endMsOf(scenario)) continue;
+    kernel.at(alert.sentMs, () => tellClouds(world, alert), PRIORITY.world);
+  }
+}
+
+function tellClouds(world: World, alert: WeatherAlert): void {
+  const verdicts = [...world.clouds.values()].map((c) => ({ oem: c.oem, ...c.cloud.alert(alert) }));
+  const acted = verdicts.some((v) => v.acted);
+  const why = verdicts.map((v) => `${v.oem}: ${v.why}`).join('; ');
+  world.record({ kind: 'alert', alert, acted, why });
+}
+
+function scheduleStep(world: World, step: TimelineStep): void {
+  const { request, kernel, driver } = world;
+  const { scenario, events } = request;
+  const at = (atMs: EpochMs, input: CoreInput) => void kernel.at(atMs, () => driver.input(input), PRIORITY.wire);
+  const atMs = instantAt(scenario, step.at, 'at');
+  switch (step.kind) {
+    case 'alert':
+      return;
+    case 'dispatch':
+      if (events) at(noticeMs(scenario, step, kernel.nowMs()), offerOfStep(scenario, step));
+      return;
+    case 'cancelEvent':
+      if (events) at(atMs, { kind: 'cancel-event', eventId: step.eventId, by: 'timeline' });
+      return;
+    case 'answer':
+      kernel.at(atMs, () => answer(world, step), PRIORITY.wire);
+      return;
+    case 'command':
+      return at(atMs, commandOfStep(scenario, step, 'testbed'));
+    case 'setReserve':
+      kernel.at(atMs, () => setReserve(world, step), PRIORITY.world);
+      return;
+    case 'emergencyStop':
+      return at(atMs, { kind: 'emergency-stop', deviceId: bessDeviceId(step.siteId), actor: 'timeline' });
+  }
+}
+
+function answer(world: World, step: Extract<TimelineStep, { kind: 'answer' }>): void {
+  const { driver, request } = world;
+  const open = [...driver.core.state.events.values()].filter((e) => e.status === 'offered' || e.status === 'started');
+  const events = open.filter((e) => step.eventId === undefined || e.event.eventId === step.eventId);
+  for (const { event } of events) {
+    for (const resourceId of devicesOfStep(request.scenario, step)) {
+      driver.input({ kind: 'answer-event', eventId: event.eventId, resourceId, answer: step.answer, by: 'owner' });
+    }
+  }
+}
+
+function setReserve(world: World, step: Extract<TimelineStep, { kind: 'setReserve' }>): void {
+  const ids = new Set(devicesOfStep(world.request.scenario, step));
+  world.homes.forEach((h, i) => {
+    if (!ids.has(h.deviceId)) return;
+    world.fleet.setReserve(i, step.reservePct);
+    world.record({ kind: 'reserve', deviceId: h.deviceId, reservePct: step.reservePct });
+  });
+}
+
+/** Homes that have no connection at all, and owners who decline each event when it is offered. */
+function scheduleOwners(world: World): void {
+  const { homes, fleet, driver, kernel, request } = world;
+  homes.forEach((h, i) => {
+    if (h.offline) fleet.setLink(i, false, 'this home has no connection');
+  });
+  const decline = homes.filter((h) => h.optsOut && h.enrolled);
+  if (decline.length === 0 || !request.events) return;
+  const declined = new Set<string>();
+  const look = (): void => {
+    for (const { event, status } of driver.core.state.events.values()) {
+      if (status !== 'offered' || declined.has(event.eventId)) continue;
+      declined.add(event.eventId);
+      for (const h of decline) {
+        const programs = request.scenario.programs.filter((p) => p.groups.includes(h.group.group));
+        if (!programs.some((p) => p.programId === event.programId)) continue;
+        driver.input({ kind: 'answer-event', eventId: event.eventId, resourceId: h.deviceId, answer: 'opt-out', by: 'owner' });
+      }
+    }
+    kernel.at(kernel.nowMs() + 5 * 60_000, look, PRIORITY.wire);
+  };
+  kernel.at(kernel.nowMs() + 60_000, look, PRIORITY.wire);
+}
+
+function targetsOf(world: World) {
+  const { clouds, fields, homes, fleet } = world;
+  const setLink = (i: number, online: boolean, cause: string) => fleet.setLink(i, online, cause);
+  return { clouds, fields, homes, setLink };
+}
+
+function meterAll(world: World): void {
+  const { request, kernel, fleet, homes, fields, driver } = world;
+  const { scenario } = request;
+  const advanced = (i: number) => {
+    fleet.advance(i, kernel.nowMs());
+    return fleet.registers(i);
+  };
+  const sites: MeteredSite[] = [
+    ...homes.map((h, i) => ({ siteId: h.siteId, registers: () => advanced(i) })),
+    ...[...fields].map(([siteId, field]) => ({ siteId, registers: () => field.registers() })),
+  ];
+  const intervalMs = durationMs(scenario.meterInterval);
+  startMetering({
+    scheduler: kernel,
+    sites,
+    startMs: kernel.nowMs(),
+    endMs: endMsOf(scenario),
+    intervalMs,
+    onInterval: (interval, wh) => {
+      world.record(interval);
+      request.onMeter?.(interval);
+      const { siteId, startMs } = interval;
+      driver.input({ kind: 'meter', siteId, startMs, stepMs: intervalMs, gridWh: [wh.gridWh], batteryWh: [wh.batteryWh] });
+    },
+  });
+}
+
+function progress(request: WorldRequest, kernel: Kernel, startMs: EpochMs, endMs: EpochMs): void {
+  const { onProgress } = request;
+  if (onProgress === undefined) return;
+  for (let t = startMs + 3_600_000; t <= endMs; t += 3_600_000) kernel.at(t, () => onProgress(t), PRIORITY.check);
+}

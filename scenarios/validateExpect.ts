@@ -1,0 +1,113 @@
+import type { Expectation } from './expect.ts';
+import type { Findings, Path, RunTimes } from './findings.ts';
+import type { Scenario } from './schema.ts';
+import { durationMs } from './times.ts';
+import { eventIdsOf, groupsOf, siteIdsOf } from './validateSteps.ts';
+
+/** What an expectation refers to must exist, and it must be able to fail. */
+export function validateExpectations(scenario: Scenario, times: RunTimes, findings: Findings): void {
+  for (const [i, expectation] of scenario.expect.entries()) {
+    const path = ['expect', i];
+    validateReferences(scenario, expectation, path, findings);
+    validateOne(scenario, expectation, { times, findings, path });
+  }
+}
+
+function validateReferences(scenario: Scenario, expectation: Expectation, path: Path, findings: Findings): void {
+  const { programId, eventId, group, siteId } = namesIn(expectation);
+  const programs = scenario.programs.map((p) => p.programId);
+  const members = [...groupsOf(scenario), ...siteIdsOf(scenario)];
+  const at = expectation.kind === 'commandsEnd' ? [...path, 'where'] : path;
+  findings.reference([...path, 'programId'], programId, 'a program', programs);
+  findings.reference([...at, 'eventId'], eventId, 'a dispatch', eventIdsOf(scenario));
+  findings.reference([...at, 'group'], group, 'a group of homes or a BESS site', members);
+  findings.reference([...path, 'siteId'], siteId, 'a BESS site', siteIdsOf(scenario));
+  if (programId !== undefined && eventId !== undefined) {
+    findings.add([...path, 'eventId'], eventId, 'either programId or eventId, not both');
+  }
+}
+
+interface Names {
+  readonly kind?: string;
+  readonly programId?: string;
+  readonly eventId?: string;
+  readonly group?: string;
+  readonly siteId?: string;
+}
+
+const namesIn = (expectation: Expectation): Names =>
+  expectation.kind === 'commandsEnd' ? expectation.where : expectation;
+
+interface Place {
+  readonly times: RunTimes;
+  readonly findings: Findings;
+  readonly path: Path;
+}
+
+function validateOne(scenario: Scenario, e: Expectation, { times, findings, path }: Place): void {
+  switch (e.kind) {
+    case 'delivered': {
+      if (e.during !== undefined) {
+        times.span([...path, 'during'], e.during);
+        times.onIntervals([...path, 'during'], e.during);
+      }
+      const { atLeastRatio, atMostRatio, atLeastKwh } = e;
+      return validateBounds({ atLeastRatio, atMostRatio, atLeastKwh }, [atLeastRatio, atMostRatio], path, findings);
+    }
+    case 'socPct':
+      times.at([...path, 'at'], e.at);
+      return validateBounds({ atLeast: e.atLeast, atMost: e.atMost }, [e.atLeast, e.atMost], path, findings);
+    case 'by':
+      return validateBy(e, { times, findings, path });
+    case 'dispatchedHours':
+      return findings.unique(
+        e.equals.map((hour, i) => ({ path: [...path, 'equals', i], name: String(hour) })),
+        'hour',
+      );
+    case 'awarded': {
+      findings.unique(
+        e.equals.map(({ hour }, i) => ({ path: [...path, 'equals', i, 'hour'], name: String(hour) })),
+        'hour',
+      );
+      const bidders = scenario.programs.filter((p) => p.trigger.kind === 'day-ahead-award').map((p) => p.programId);
+      if (scenario.programs.some((p) => p.programId === e.programId)) {
+        findings.reference([...path, 'programId'], e.programId, 'a program that bids', bidders);
+      }
+      return;
+    }
+    case 'participation':
+    case 'never':
+    case 'commandsEnd':
+    case 'shortfallAttributed':
+      return;
+    default:
+      return e satisfies never;
+  }
+}
+
+function validateBounds(
+  bounds: Readonly<Record<string, number | undefined>>,
+  [min, max]: readonly [number | undefined, number | undefined],
+  path: Path,
+  findings: Findings,
+): void {
+  const names = Object.keys(bounds);
+  if (names.every((name) => bounds[name] === undefined)) {
+    findings.add(path, undefined, `at least one of ${names.join(', ')}`);
+  }
+  if (min !== undefined && max !== undefined && max < min) {
+    const name = names.find((n) => n.startsWith('atMost')) ?? 'atMost';
+    findings.add([...path, name], max, `at least the lower bound (${min})`);
+  }
+}
+
+function validateBy(e: Extract<Expectation, { kind: 'by' }>, { times, findings, path }: Place): void {
+  const needsSite = e.what === 'plant-safe' || e.what === 'link-restored';
+  if (needsSite && e.siteId === undefined)
+    findings.add(path, undefined, `siteId, the BESS site that ${e.what} is about`);
+  if (!needsSite && e.siteId !== undefined) findings.add([...path, 'siteId'], e.siteId, `no siteId for ${e.what}`);
+  const afterMs = times.at([...path, 'after'], e.after);
+  if (afterMs !== null && afterMs + durationMs(e.within) > times.endMs) {
+    findings.add([...path, 'within'], e.within, 'a deadline within the run');
+  }
+}

@@ -1,0 +1,407 @@
+import { inputError, show } from '../../src/domain/errors.ts';
+import { type EpochMs, MS_PER_DAY, MS_PER_MIN } from '../../src/domain/units.ts';
+import { PRIORITY, type Scheduler } from '../../src/ports/clock.ts';
+import type { DeviceControl, DeviceSample, FleetPort } from '../../src/ports/device.ts';
+import type { HttpHandler, HttpRequest, HttpResponse } from '../../src/ports/http.ts';
+import type { OemId } from '../../src/ports/oem.ts';
+import type { RandomSource, RandomStream } from '../../src/ports/random.ts';
+import type { WeatherAlert } from '../../src/ports/series.ts';
+import { BEHAVIOUR, type Behaviour } from './behaviour.ts';
+import { createStormEngine, STORM_RULES, type StormEngine, type StormVerdict } from './storm.ts';
+
+/**
+ * What the simulated clouds have in common. A cloud is an HTTP server as a value: `handle` answers at once, the wire
+ * around it adds delay and loss. Behind it are
+ * - uploads: each device sends a sample every telemetryPeriodMs, at its own offset; the API shows the last one, never
+ *   the truth now;
+ * - delivery: a command reaches its device after a drawn delay, or after retries, or never;
+ * - storm mode (storm.ts);
+ * - tokens, rate limits and quotas, counted in fixed UTC minutes and days.
+ * Request bodies beyond BODY_CHARS_MAX are answered 413.
+ */
+export interface CloudDevice {
+  /** Position in the fleet. */
+  readonly device: number;
+  readonly vendorDeviceId: string;
+  /** UGC and SAME codes of where it stands. */
+  readonly zones: readonly string[];
+  readonly stormGuardEnabled: boolean;
+  /** A program it is a member of from the start. */
+  readonly enrolledIn?: string;
+}
+
+export interface CloudProgram {
+  readonly programId: string;
+}
+
+export interface CloudCredentials {
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly apiKey: string;
+}
+
+/** What happens inside the cloud and no API tells; for the run log. */
+export interface CloudNote {
+  readonly atMs: EpochMs;
+  readonly device: number;
+  readonly vendorDeviceId: string;
+  readonly what: 'delivered' | 'delivery-failed' | 'swallowed' | 'storm-on' | 'storm-off';
+  readonly detail: string;
+}
+
+export interface CloudOptions {
+  readonly scheduler: Scheduler;
+  readonly random: RandomSource;
+  readonly fleet: FleetPort;
+  readonly devices: readonly CloudDevice[];
+  readonly behaviour?: Partial<Behaviour>;
+  readonly credentials: CloudCredentials;
+  readonly programs: readonly CloudProgram[];
+  readonly onNote?: (note: CloudNote) => void;
+}
+
+export interface OemCloud {
+  readonly oem: OemId;
+  readonly handle: HttpHandler;
+  /** A weather alert came out; says whether this cloud will act on it. */
+  alert(alert: WeatherAlert): StormVerdict;
+  /** An alert ended early; noticed at the next poll. */
+  alertOver(alertId: string): void;
+  setBehaviour(change: Partial<Behaviour>): void;
+  behaviour(): Behaviour;
+  /** The owner leaves the commands of the program that are open now, and those to come until back in. */
+  setOptOut(vendorDeviceId: string, out: boolean): void;
+  /** Every token given out so far is refused from now on. */
+  revokeTokens(): void;
+  counts(): CloudCounts;
+}
+
+export interface CloudCounts {
+  readonly requests: number;
+  readonly throttled: number;
+  readonly unauthorised: number;
+  readonly tokens: number;
+}
+
+/** One device as its cloud knows it. */
+export interface Seat {
+  readonly device: number;
+  readonly id: string;
+  readonly zones: readonly string[];
+  stormEnabled: boolean;
+  readonly alerts: Set<string>;
+  shown: DeviceSample | null;
+  /** Uploaded, but not yet to be seen. */
+  coming: DeviceSample | null;
+  comingMs: EpochMs;
+  optedOut: boolean;
+  day: number;
+  dayCount: number;
+  readonly draw: RandomStream;
+}
+
+export interface CloudBase {
+  readonly seats: readonly Seat[];
+  seat(vendorDeviceId: string): Seat | undefined;
+  readonly storm: StormEngine<Seat>;
+  behaviour(): Behaviour;
+  setBehaviour(change: Partial<Behaviour>): void;
+  counts(): CloudCounts;
+  /** The last sample that the API may show. */
+  sampleOf(seat: Seat): DeviceSample | null;
+  /** False when the day's quota of the site is used up. */
+  admitSite(seat: Seat): boolean;
+  /** Answers 503, 413 and 429 before a dialect sees the request; null = go on. */
+  admit(request: HttpRequest, errors: CloudErrors): HttpResponse | null;
+  revokeTokens(): void;
+  issueToken(): { readonly token: string; readonly lifetimeMs: number };
+  isAuthorised(request: HttpRequest): boolean;
+  /** Time from the cloud to the device, drawn. */
+  drawDelayMs(seat: Seat): number;
+  drawFailure(seat: Seat): boolean;
+  send(seat: Seat, control: DeviceControl): 'taken' | 'offline';
+  note(seat: Seat, what: CloudNote['what'], detail: string): void;
+}
+
+export interface CloudErrors {
+  down(): HttpResponse;
+  tooLarge(): HttpResponse;
+  tooMany(retryAfterS: number | null): HttpResponse;
+}
+
+const BODY_CHARS_MAX = 64_000;
+const TOKENS_MAX = 64;
+
+export const json = (status: number, body: unknown, headers: Record<string, string> = JSON_HEADERS): HttpResponse => ({
+  status,
+  headers,
+  body: JSON.stringify(body),
+});
+const JSON_HEADERS = { 'content-type': 'application/json' };
+
+export function createCloudBase(oem: OemId, options: CloudOptions): CloudBase {
+  const { scheduler, fleet } = options;
+  let behaviour: Behaviour = checked({ ...BEHAVIOUR[oem], ...options.behaviour });
+  const seats = options.devices.map((d) => makeSeat(oem, d, options.random));
+  const byId = new Map(seats.map((s) => [s.id, s]));
+  if (byId.size !== seats.length) {
+    throw inputError({
+      source: `${oem} cloud`,
+      place: 'devices',
+      value: 'a vendorDeviceId twice',
+      expected: 'unique ids',
+    });
+  }
+  const note: CloudBase['note'] = (seat, what, detail) =>
+    options.onNote?.({ atMs: scheduler.nowMs(), device: seat.device, vendorDeviceId: seat.id, what, detail });
+  const drawDelayMs = (seat: Seat): number => {
+    const { commandDelayMsMin, commandDelayMsMean, commandTailRatio, commandTailMsMax } = behaviour;
+    const tail = seat.draw.chance(commandTailRatio);
+    const usualMs = commandDelayMsMin + (commandDelayMsMean > 0 ? seat.draw.exponential(commandDelayMsMean) : 0);
+    return Math.round(tail ? Math.max(usualMs, seat.draw.uniform(0, commandTailMsMax)) : usualMs);
+  };
+  const storm = createStormEngine<Seat>({
+    scheduler,
+    rule: STORM_RULES[oem],
+    seats,
+    pollMs: () => behaviour.alertPollMs,
+    leadMs: () => behaviour.stormLeadMs,
+    changed: (seat, active, cause) => {
+      note(seat, active ? 'storm-on' : 'storm-off', cause);
+      pushStorm(seat, active, cause, drawDelayMs(seat));
+    },
+  });
+  /** Tells the device, again and again while it is offline and the cloud still wants the same. */
+  const pushStorm = (seat: Seat, active: boolean, cause: string, delayMs: number): void => {
+    scheduler.at(
+      scheduler.nowMs() + delayMs,
+      () => {
+        if (seat.alerts.size > 0 !== active) return;
+        const taken = fleet.setStorm(seat.device, active, cause);
+        if (taken === 'offline') pushStorm(seat, active, cause, behaviour.deliveryRetryMs);
+      },
+      PRIORITY.world,
+    );
+  };
+  startUploads(scheduler, fleet, seats, () => behaviour);
+  const gate = createGate(scheduler, () => behaviour);
+  return {
+    seats,
+    seat: (id) => byId.get(id),
+    storm,
+    behaviour: () => behaviour,
+    setBehaviour: (change) => {
+      behaviour = checked({ ...behaviour, ...change });
+    },
+    ...gate,
+    sampleOf: (seat) => {
+      if (seat.coming !== null && seat.comingMs <= scheduler.nowMs()) {
+        seat.shown = seat.coming;
+        seat.coming = null;
+      }
+      return seat.shown;
+    },
+    drawDelayMs,
+    drawFailure: (seat) => seat.draw.chance(behaviour.deliveryFailureRatio),
+    send: (seat, control) => {
+      if (!behaviour.swallow) return fleet.control(seat.device, control);
+      note(seat, 'swallowed', control.cause);
+      return 'taken';
+    },
+    note,
+  };
+}
+
+function makeSeat(oem: OemId, d: CloudDevice, random: RandomSource): Seat {
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(d.vendorDeviceId)) {
+    throw inputError({
+      source: `${oem} cloud`,
+      place: 'devices.vendorDeviceId',
+      value: show(d.vendorDeviceId),
+      expected: '1 to 64 letters, digits, "-" or "_"',
+    });
+  }
+  return {
+    device: d.device,
+    id: d.vendorDeviceId,
+    zones: d.zones,
+    stormEnabled: d.stormGuardEnabled,
+    alerts: new Set(),
+    shown: null,
+    coming: null,
+    comingMs: 0,
+    optedOut: false,
+    day: -1,
+    dayCount: 0,
+    draw: random(`oem/${oem}/${d.vendorDeviceId}`),
+  };
+}
+
+/** The first sample is there from the start; the next ones come every period at an offset drawn per device. */
+function startUploads(
+  scheduler: Scheduler,
+  fleet: FleetPort,
+  seats: readonly Seat[],
+  behaviour: () => Behaviour,
+): void {
+  const startedMs = scheduler.nowMs();
+  for (const seat of seats) {
+    const offsetMs = seat.draw.int(1, Math.max(1, behaviour().telemetryPeriodMs));
+    const upload = (): void => {
+      if (seat.coming !== null) seat.shown = seat.coming;
+      seat.coming = fleet.sample(seat.device);
+      seat.comingMs = scheduler.nowMs() + behaviour().telemetryDelayMs;
+      scheduler.at(scheduler.nowMs() + behaviour().telemetryPeriodMs, upload, PRIORITY.world);
+    };
+    scheduler.at(
+      startedMs,
+      () => {
+        seat.shown = fleet.sample(seat.device);
+      },
+      PRIORITY.meter,
+    );
+    scheduler.at(startedMs + offsetMs, upload, PRIORITY.world);
+  }
+}
+
+type Gate = Pick<CloudBase, 'counts' | 'admitSite' | 'admit' | 'revokeTokens' | 'issueToken' | 'isAuthorised'>;
+
+function createGate(scheduler: Scheduler, behaviour: () => Behaviour): Gate {
+  let requests = 0;
+  let throttled = 0;
+  let unauthorised = 0;
+  let minute = -1;
+  let inMinute = 0;
+  let tokenCount = 0;
+  /** Token to its end; the oldest falls out at TOKENS_MAX, as if it had expired. */
+  const tokens = new Map<string, EpochMs>();
+  return {
+    counts: () => ({ requests, throttled, unauthorised, tokens: tokenCount }),
+    admitSite: (seat) => {
+      const max = behaviour().siteRequestsPerDayMax;
+      if (max === null) return true;
+      const day = Math.floor(scheduler.nowMs() / MS_PER_DAY);
+      if (seat.day !== day) {
+        seat.day = day;
+        seat.dayCount = 0;
+      }
+      seat.dayCount += 1;
+      if (seat.dayCount <= max) return true;
+      throttled += 1;
+      return false;
+    },
+    admit: (request, errors) => {
+      requests += 1;
+      const b = behaviour();
+      if (b.down) return errors.down();
+      if (request.body.length > BODY_CHARS_MAX) return errors.tooLarge();
+      const nowMs = scheduler.nowMs();
+      const nowMinute = Math.floor(nowMs / MS_PER_MIN);
+      if (nowMinute !== minute) {
+        minute = nowMinute;
+        inMinute = 0;
+      }
+      inMinute += 1;
+      if (inMinute <= Math.floor(b.requestsPerMinuteMax * b.throttleFactor)) return null;
+      throttled += 1;
+      return errors.tooMany(b.retryAfter ? Math.ceil(((minute + 1) * MS_PER_MIN - nowMs) / 1000) : null);
+    },
+    revokeTokens: () => tokens.clear(),
+    issueToken: () => {
+      tokenCount += 1;
+      const lifetimeMs = behaviour().tokenLifetimeMs;
+      const token = `token-${tokenCount}`;
+      tokens.set(token, scheduler.nowMs() + lifetimeMs);
+      if (tokens.size > TOKENS_MAX) for (const oldest of tokens.keys()) if (tokens.delete(oldest)) break;
+      return { token, lifetimeMs };
+    },
+    isAuthorised: (request) => {
+      const header = request.headers.authorization ?? '';
+      const endMs = header.startsWith('Bearer ') ? tokens.get(header.slice(7)) : undefined;
+      if (endMs !== undefined && scheduler.nowMs() < endMs) return true;
+      unauthorised += 1;
+      return false;
+    },
+  };
+}
+
+function checked(b: Behaviour): Behaviour {
+  for (const [name, value] of Object.entries(b)) {
+    if (typeof value === 'boolean' || value === null) continue;
+    const isRatio = name.endsWith('Ratio') || name === 'throttleFactor';
+    const ok = Number.isFinite(value) && value >= 0 && (!isRatio || value <= 1);
+    if (ok) continue;
+    throw inputError({
+      source: 'cloud behaviour',
+      place: name,
+      value: show(value),
+      expected: isRatio ? 'a number from 0 to 1' : 'a number ≥ 0',
+    });
+  }
+  if (!(b.telemetryPeriodMs >= 1000)) {
+    throw inputError({
+      source: 'cloud behaviour',
+      place: 'telemetryPeriodMs',
+      value: show(b.telemetryPeriodMs),
+      expected: 'at least 1000 ms',
+    });
+  }
+  return b;
+}
+
+/** "clientId:clientSecret" of an RFC 7617 Basic header, or null. */
+export function readBasic(header: string | undefined): string | null {
+  const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+  if (header === undefined) return null;
+  const text = (header.startsWith('Basic ') ? header.slice(6) : header).replace(/=+$/, '');
+  let out = '';
+  let bits = 0;
+  let held = 0;
+  for (const c of text) {
+    const v = ALPHABET.indexOf(c);
+    if (v < 0) return null;
+    held = (held << 6) | v;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      out += String.fromCharCode((held >> bits) & 0xff);
+      held &= (1 << bits) - 1;
+    }
+  }
+  return out;
+}
+
+/** The value of one query parameter, decoded; '' when absent. */
+export function queryOf(path: string, name: string): string {
+  const at = path.indexOf('?');
+  if (at < 0) return '';
+  for (const pair of path.slice(at + 1).split('&')) {
+    if (pair.startsWith(`${name}=`)) return decode(pair.slice(name.length + 1));
+  }
+  return '';
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+export function routeOf(path: string): string {
+  const at = path.indexOf('?');
+  return at < 0 ? path : path.slice(0, at);
+}
+
+export function readObject(body: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(body);
+    return isRecord(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,0 +1,471 @@
+import { finishResponse, writeCounted } from '../app/build.ts';
+import type { PointValue } from '../app/codec.ts';
+import { FUNCTION, IIN1, IIN2, nextSequence } from '../app/control.ts';
+import { objectSpec, type PointKind } from '../app/objects.ts';
+import { carriesObjects, type Fragment, type ObjectHeader, parseFragment, parseHeaders } from '../app/parse.ts';
+import type { Broadcast } from '../link/frame.ts';
+import { type Incoming, Stack } from '../stack.ts';
+import { ByteWriter, sameOctets } from '../util/bytes.ts';
+import {
+  CLOCK_MS_MAX,
+  EVENTS_OUT_MAX,
+  OUTPUT_MAX,
+  OUTSTATION_DEFAULTS,
+  type OutstationConfig,
+  type OutstationEvent,
+} from './config.ts';
+import {
+  decideControls,
+  echoControls,
+  isControlFunction,
+  isControlList,
+  operateRefusal,
+  type Selection,
+} from './controls.ts';
+import { Database } from './database.ts';
+import { EventBuffer } from './events.ts';
+import { isFreeze, namedClasses, namedCounters, selectRead, wantsNoResponse } from './requests.ts';
+import { ResponsePlan, writeEvents } from './response.ts';
+
+/**
+ * An outstation's application layer for one master (IEEE 1815 clause 4 and 5 [S]; behaviours as observed of opendnp3).
+ *
+ * Two dialogues run side by side, each with its own sequence numbers:
+ *   solicited    idle | waiting for the confirm of a fragment (with events, or with more fragments to come)
+ *   unsolicited  idle | waiting for the confirm of a null or data response | pausing after the last retry
+ * After each connect an empty unsolicited response is sent until it is confirmed; data follows only for classes that the
+ * master enabled. A READ that comes while an unsolicited response waits is deferred (one slot, the last wins); all else
+ * is answered at once. A request repeated octet by octet gets the same response again and is not executed again; a
+ * confirm ends that memory.
+ *
+ * Left out: files, data sets, secure authentication, assign class, time-stamped freeze. Answered IIN2.0 or IIN2.1.
+ * Broadcasts: the clock, the restart bit and unsolicited modes are taken, controls never (opendnp3 executes them).
+ */
+type Settings = Required<OutstationConfig>;
+interface Waiting {
+  readonly sequence: number;
+  readonly untilMs: number;
+}
+interface Unsolicited extends Waiting {
+  readonly fragment: Uint8Array;
+  readonly isNull: boolean;
+  readonly triesLeft: number;
+}
+interface Response {
+  readonly sequence: number;
+  readonly iin2: number;
+  readonly objects?: Uint8Array;
+  readonly con: boolean;
+  readonly fir: boolean;
+  readonly fin: boolean;
+}
+type Answer = { readonly iin2: number; readonly objects?: Uint8Array } | 'none';
+
+export class OutstationSession {
+  readonly database: Database;
+  readonly events: EventBuffer;
+  readonly stack: Stack;
+  private readonly settings: Settings;
+  private online = false;
+  private out: OutstationEvent[] = [];
+  private pendingOut = 0;
+  private restarted = true;
+  private needTime: boolean;
+  private localControl = false;
+  private broadcast: Broadcast | null = null;
+  private selection: Selection | null = null;
+  private recordedMs: { readonly sequence: number; readonly atMs: number } | null = null;
+  private last: { readonly request: Uint8Array; response: Uint8Array | null } | null = null;
+  private plan: ResponsePlan | null = null;
+  private solicited: Waiting | null = null;
+  private deferred: Uint8Array | null = null;
+  private unsolicited: Unsolicited | null = null;
+  private unsolicitedSequence = 0;
+  private nullConfirmed = false;
+  private classes: readonly number[] = [];
+  private unsolicitedAtMs: number | null = null;
+
+  constructor(config: OutstationConfig) {
+    this.settings = { ...OUTSTATION_DEFAULTS, ...config };
+    this.needTime = this.settings.needTime;
+    this.database = new Database(config.points);
+    this.events = new EventBuffer(this.settings.eventsMax);
+    const { localAddress, remoteAddress, interOctetMs, fragmentOctetsMax } = this.settings;
+    this.stack = new Stack({ role: 'outstation', localAddress, remoteAddress, interOctetMs, fragmentOctetsMax });
+  }
+
+  connected(nowMs: number): void {
+    this.stack.reset();
+    this.resetDialogues();
+    this.online = true;
+    this.schedule(nowMs);
+    this.trySpeak(nowMs);
+  }
+
+  disconnected(_nowMs: number): void {
+    this.online = false;
+    this.resetDialogues();
+    this.stack.reset();
+  }
+
+  receive(octets: Uint8Array, nowMs: number): void {
+    if (this.online) this.take(this.stack.receive(octets, nowMs), nowMs);
+  }
+
+  /** Takes a measured value; makes an event of it when its class and dead-band say so. */
+  update(kind: PointKind, index: number, point: PointValue, nowMs: number): void {
+    const record = this.database.update(kind, index, point);
+    if (record === null) return;
+    this.events.add(record);
+    if (this.unsolicitedAtMs === null) this.unsolicitedAtMs = nowMs + this.settings.holdMs;
+  }
+
+  /** Local control switched on at the device: shown in IIN1.5. */
+  setLocalControl(on: boolean): void {
+    this.localControl = on;
+  }
+
+  timeout(nowMs: number): void {
+    if (!this.online) return;
+    this.take(this.stack.timeout(nowMs), nowMs);
+    if (this.solicited !== null && nowMs >= this.solicited.untilMs) this.endSolicited();
+    if (this.unsolicited !== null && nowMs >= this.unsolicited.untilMs) this.retryUnsolicited(this.unsolicited, nowMs);
+    this.trySpeak(nowMs);
+  }
+
+  nextTimeoutMs(): number | null {
+    if (!this.online) return null;
+    const speak = this.unsolicited === null && this.solicited === null && this.wantsToSpeak();
+    const times = [
+      this.stack.nextTimeoutMs(),
+      this.solicited?.untilMs ?? null,
+      this.unsolicited?.untilMs ?? null,
+      speak ? this.unsolicitedAtMs : null,
+    ];
+    return times.reduce((min, t) => (t !== null && (min === null || t < min) ? t : min), null);
+  }
+
+  takeOutput(): Uint8Array[] {
+    this.pendingOut = 0;
+    return this.stack.takeOutput();
+  }
+
+  takeEvents(): OutstationEvent[] {
+    const out = this.out;
+    this.out = [];
+    return out;
+  }
+
+  private resetDialogues(): void {
+    this.events.putBack();
+    this.selection = null;
+    this.recordedMs = null;
+    this.last = null;
+    this.plan = null;
+    this.solicited = null;
+    this.deferred = null;
+    this.unsolicited = null;
+    this.nullConfirmed = false;
+    this.unsolicitedSequence = 0;
+    this.classes = [];
+  }
+
+  private emit(event: OutstationEvent): void {
+    if (this.out.length >= EVENTS_OUT_MAX) this.out.shift();
+    this.out.push(event);
+  }
+
+  private send(fragment: Uint8Array): void {
+    this.pendingOut += 1;
+    this.stack.sendFragment(fragment);
+  }
+
+  private take(incoming: readonly Incoming[], nowMs: number): void {
+    for (const item of incoming) {
+      if (item.kind !== 'fragment' || this.pendingOut >= OUTPUT_MAX) continue;
+      this.handle(item.octets, item.broadcast, nowMs);
+      this.trySpeak(nowMs);
+    }
+  }
+
+  private handle(octets: Uint8Array, broadcast: Broadcast | null, nowMs: number): void {
+    const fragment = parseFragment(octets);
+    if (fragment === null || fragment.iin !== null) return;
+    const { control, functionCode } = fragment;
+    if (functionCode === FUNCTION.confirm) {
+      if (broadcast === null && fragment.body.length === 0) this.handleConfirm(control, nowMs);
+      return;
+    }
+    if (!control.fir || !control.fin || control.con || control.uns) return;
+    if (broadcast !== null) return this.handleBroadcast(fragment, broadcast, nowMs);
+    if (this.last !== null && sameOctets(this.last.request, octets)) {
+      if (this.last.response !== null) this.send(this.last.response);
+      return;
+    }
+    if (functionCode === FUNCTION.read && this.unsolicited !== null) {
+      this.deferred = octets;
+      return;
+    }
+    this.answer(octets, fragment, nowMs);
+  }
+
+  private handleConfirm(control: { uns: boolean; sequence: number }, nowMs: number): void {
+    if (control.uns) {
+      if (this.unsolicited === null || control.sequence !== this.unsolicited.sequence) return;
+      if (this.unsolicited.isNull) this.nullConfirmed = true;
+      this.unsolicited = null;
+    } else {
+      if (this.solicited === null || control.sequence !== this.solicited.sequence) return;
+      this.solicited = null;
+      this.last = null;
+    }
+    if (this.broadcast === 'confirm-wanted') this.broadcast = null;
+    this.events.confirmWritten();
+    if (!control.uns && this.plan !== null) this.sendNext(nextSequence(control.sequence), false, nowMs);
+    this.runDeferred(nowMs);
+  }
+
+  private runDeferred(nowMs: number): void {
+    const octets = this.deferred;
+    if (octets === null || this.unsolicited !== null) return;
+    this.deferred = null;
+    const fragment = parseFragment(octets);
+    if (fragment !== null) this.answer(octets, fragment, nowMs);
+  }
+
+  /** A new request: whatever was being answered is over. */
+  private answer(octets: Uint8Array, fragment: Fragment, nowMs: number): void {
+    if (this.solicited !== null || this.plan !== null) this.endSolicited();
+    const { functionCode } = fragment;
+    if (functionCode !== FUNCTION.operate) this.selection = null;
+    this.last = { request: octets, response: null };
+    const parsed = parseHeaders(fragment.body, carriesObjects(functionCode));
+    if (functionCode === FUNCTION.read && parsed.kind === 'headers') {
+      return this.answerRead(parsed.headers, fragment.control.sequence, nowMs);
+    }
+    const result: Answer =
+      parsed.kind === 'bad' && isKnown(functionCode)
+        ? { iin2: parsed.iin2 }
+        : this.perform(fragment, parsed.kind === 'headers' ? parsed.headers : [], nowMs);
+    this.emit({ kind: 'request', functionCode, iin2: result === 'none' ? 0 : result.iin2 });
+    if (result === 'none' || wantsNoResponse(functionCode)) return;
+    this.respond({ sequence: fragment.control.sequence, ...result, con: false, fir: true, fin: true }, nowMs);
+  }
+
+  private answerRead(headers: readonly ObjectHeader[], sequence: number, nowMs: number): void {
+    const { statics, iin2 } = selectRead(headers, this.database, this.events, this.settings.class0);
+    this.emit({ kind: 'request', functionCode: FUNCTION.read, iin2 });
+    this.plan = new ResponsePlan(this.events, statics, !this.needTime);
+    this.sendNext(sequence, true, nowMs, iin2);
+  }
+
+  private sendNext(sequence: number, fir: boolean, nowMs: number, iin2 = 0): void {
+    const part = this.plan?.next(this.settings.fragmentOctetsMax - 4);
+    if (part === undefined) return;
+    const fin = part.done || part.objects.length === 0;
+    const con = part.hasEvents || !fin;
+    if (fin) this.plan = null;
+    this.respond({ sequence, iin2, objects: part.objects, con, fir, fin }, nowMs);
+  }
+
+  private respond(r: Response, nowMs: number): void {
+    const con = r.con || this.broadcast === 'confirm-wanted';
+    if (con) this.solicited = { sequence: r.sequence, untilMs: nowMs + this.settings.confirmMs };
+    const control = { fir: r.fir, fin: r.fin, con, uns: false, sequence: r.sequence };
+    const response = finishResponse(control, FUNCTION.response, this.iin(r.iin2), r.objects ?? new Uint8Array(0));
+    if (this.last !== null) this.last.response = response;
+    this.send(response);
+  }
+
+  /** Indications of the moment; a broadcast is told once, or until confirmed where its address asks so. */
+  private iin(iin2: number): { first: number; second: number } {
+    const first =
+      this.events.classBits() |
+      (this.broadcast === null ? 0 : IIN1.broadcast) |
+      (this.needTime ? IIN1.needTime : 0) |
+      (this.localControl ? IIN1.localControl : 0) |
+      (this.restarted ? IIN1.restart : 0);
+    if (this.broadcast !== 'confirm-wanted') this.broadcast = null;
+    return { first, second: iin2 | (this.events.overflowed ? IIN2.overflow : 0) };
+  }
+
+  private endSolicited(): void {
+    this.solicited = null;
+    this.plan = null;
+    this.events.putBack();
+  }
+
+  private handleBroadcast(fragment: Fragment, broadcast: Broadcast, nowMs: number): void {
+    const { functionCode } = fragment;
+    this.broadcast = broadcast;
+    if (isControlFunction(functionCode)) return this.emit({ kind: 'broadcast-refused', functionCode });
+    if (functionCode === FUNCTION.read) return;
+    const parsed = parseHeaders(fragment.body, carriesObjects(functionCode));
+    if (parsed.kind === 'headers') this.perform(fragment, parsed.headers, nowMs);
+  }
+
+  /** Everything but READ; the headers are whole and valid. */
+  private perform(fragment: Fragment, headers: readonly ObjectHeader[], nowMs: number): Answer {
+    const { functionCode, body } = fragment;
+    if (isControlFunction(functionCode)) return this.control(fragment, headers, nowMs);
+    if (isFreeze(functionCode)) return this.freeze(functionCode, headers, nowMs);
+    switch (functionCode) {
+      case FUNCTION.write:
+        return this.write(fragment, headers, nowMs);
+      case FUNCTION.enableUnsolicited:
+      case FUNCTION.disableUnsolicited:
+        return this.setUnsolicited(functionCode === FUNCTION.enableUnsolicited, headers, nowMs);
+      case FUNCTION.coldRestart:
+      case FUNCTION.warmRestart:
+        if (body.length > 0) return { iin2: IIN2.parameterError };
+        return this.restart(functionCode === FUNCTION.coldRestart);
+      case FUNCTION.delayMeasure:
+        return body.length > 0 ? { iin2: IIN2.parameterError } : { iin2: 0, objects: delayObject(0) };
+      case FUNCTION.recordCurrentTime:
+        if (body.length > 0) return { iin2: IIN2.parameterError };
+        this.recordedMs = { sequence: fragment.control.sequence, atMs: nowMs };
+        return { iin2: 0 };
+      default:
+        return { iin2: IIN2.noFunction };
+    }
+  }
+
+  private control(fragment: Fragment, headers: readonly ObjectHeader[], nowMs: number): Answer {
+    const { functionCode, body } = fragment;
+    const { sequence } = fragment.control;
+    if (!isControlList(headers)) return { iin2: IIN2.parameterError };
+    const isSelect = functionCode === FUNCTION.select;
+    const refusal =
+      functionCode === FUNCTION.operate ? operateRefusal(this.selection, { sequence, body }, nowMs) : null;
+    this.selection = null;
+    const results: Extract<OutstationEvent, { kind: 'controls' }>['controls'][number][] = [];
+    const statuses = decideControls(
+      headers,
+      (control) => {
+        const status = refusal ?? this.settings.onControl(isSelect ? 'select' : 'operate', control, nowMs);
+        results.push({ control, status });
+        return status;
+      },
+      this.settings.controlsMax,
+    );
+    if (isSelect && statuses.every((s) => s === 0)) {
+      this.selection = { sequence, body, untilMs: nowMs + this.settings.selectMs };
+    }
+    this.emit({ kind: 'controls', functionCode, controls: results });
+    const writer = new ByteWriter(this.settings.fragmentOctetsMax - 4);
+    echoControls(writer, headers, statuses);
+    return { iin2: statuses.includes(4) ? IIN2.parameterError : 0, objects: writer.toOctets() };
+  }
+
+  private freeze(functionCode: number, headers: readonly ObjectHeader[], nowMs: number): Answer {
+    const counters = namedCounters(headers, this.database);
+    if (counters === null) return { iin2: IIN2.parameterError };
+    const clears = functionCode === FUNCTION.freezeClear || functionCode === FUNCTION.freezeClearNoResponse;
+    for (const index of counters) {
+      const counter = this.database.get('CTR', index);
+      if (counter === null) continue;
+      this.update('FCTR', index, { ...counter.current, timeMs: nowMs }, nowMs);
+      if (clears) this.update('CTR', index, { ...counter.current, value: 0, timeMs: nowMs }, nowMs);
+    }
+    return { iin2: 0 };
+  }
+
+  /** g80v1 index 7 to 0 clears the restart bit; g50v1 sets the clock; g50v3 sets it as of the recorded time. */
+  private write(fragment: Fragment, headers: readonly ObjectHeader[], nowMs: number): Answer {
+    const header = headers[0];
+    const object = header?.objects[0];
+    if (header === undefined || object === undefined || headers.length !== 1 || header.objects.length !== 1) {
+      return { iin2: IIN2.parameterError };
+    }
+    const value = object.fields[0] ?? 0;
+    if (header.group === 80) {
+      if (object.index !== 7 || value !== 0 || header.range.kind !== 'range') return { iin2: IIN2.parameterError };
+      this.restarted = false;
+      return { iin2: 0 };
+    }
+    if (header.group !== 50 || header.variation === 2) return { iin2: IIN2.noFunction };
+    const recorded = this.recordedMs;
+    this.recordedMs = null;
+    const isLan = header.variation === 3;
+    const inOrder = recorded !== null && fragment.control.sequence === nextSequence(recorded.sequence);
+    if (value > CLOCK_MS_MAX || (isLan && !inOrder)) return { iin2: IIN2.parameterError };
+    this.needTime = false;
+    this.emit({ kind: 'clock-set', timeMs: value + (isLan && recorded !== null ? nowMs - recorded.atMs : 0) });
+    return { iin2: 0 };
+  }
+
+  private setUnsolicited(enable: boolean, headers: readonly ObjectHeader[], nowMs: number): Answer {
+    if (!this.settings.unsolicited) return { iin2: IIN2.noFunction };
+    const named = namedClasses(headers);
+    if (named === null) return { iin2: IIN2.parameterError };
+    const rest = this.classes.filter((c) => !named.includes(c));
+    this.classes = enable ? [...rest, ...named] : rest;
+    if (enable) this.schedule(nowMs);
+    return { iin2: 0 };
+  }
+
+  private restart(cold: boolean): Answer {
+    this.restarted = true;
+    this.needTime = this.settings.needTime;
+    this.events.clear();
+    this.classes = [];
+    this.emit({ kind: 'restart', cold });
+    return { iin2: 0, objects: delayObject(this.settings.restartMs) };
+  }
+
+  private schedule(atMs: number): void {
+    this.unsolicitedAtMs = atMs;
+  }
+
+  private wantsToSpeak(): boolean {
+    if (!this.settings.unsolicited) return false;
+    return !this.nullConfirmed || this.events.hasWaiting(this.classes);
+  }
+
+  private trySpeak(nowMs: number): void {
+    if (!this.online || this.unsolicited !== null || this.solicited !== null || !this.wantsToSpeak()) return;
+    if (this.unsolicitedAtMs === null) this.unsolicitedAtMs = nowMs;
+    if (nowMs < this.unsolicitedAtMs) return;
+    this.unsolicitedAtMs = null;
+    const isNull = !this.nullConfirmed;
+    const writer = new ByteWriter(this.settings.fragmentOctetsMax - 4);
+    if (!isNull) {
+      this.events.select((e) => this.classes.includes(e.eventClass), 0, Number.POSITIVE_INFINITY);
+      writeEvents(writer, this.events.selected(), !this.needTime);
+      this.events.unselect();
+    }
+    const sequence = this.unsolicitedSequence;
+    this.unsolicitedSequence = nextSequence(sequence);
+    const control = { fir: true, fin: true, con: true, uns: true, sequence };
+    const fragment = finishResponse(control, FUNCTION.unsolicitedResponse, this.iin(0), writer.toOctets());
+    const untilMs = nowMs + this.settings.confirmMs;
+    this.unsolicited = { sequence, untilMs, fragment, isNull, triesLeft: this.settings.unsolicitedRetries };
+    this.send(fragment);
+  }
+
+  /** Data is repeated octet by octet, a null response made anew; a deferred READ goes first. */
+  private retryUnsolicited(waiting: Unsolicited, nowMs: number): void {
+    const untilMs = nowMs + this.settings.confirmMs;
+    if (!waiting.isNull && waiting.triesLeft > 0 && this.deferred === null) {
+      this.unsolicited = { ...waiting, untilMs, triesLeft: waiting.triesLeft - 1 };
+      this.send(waiting.fragment);
+      return;
+    }
+    this.unsolicited = null;
+    this.events.putBack();
+    const pause = waiting.isNull || this.deferred !== null ? 0 : this.settings.offlineMs;
+    this.schedule(nowMs + pause);
+    this.runDeferred(nowMs);
+  }
+}
+
+function delayObject(delayMs: number): Uint8Array {
+  const writer = new ByteWriter(16);
+  const spec = objectSpec(52, 2);
+  if (spec !== null) writeCounted(writer, spec, [[delayMs]]);
+  return writer.toOctets();
+}
+
+const KNOWN: readonly number[] = Object.values(FUNCTION);
+const isKnown = (functionCode: number): boolean =>
+  functionCode !== FUNCTION.assignClass && functionCode < FUNCTION.response && KNOWN.includes(functionCode);

@@ -1,0 +1,424 @@
+import { inputError, nearestName, show } from '../domain/errors.ts';
+import { type Approval, leaveToControl, type SiteSafety } from '../domain/safety.ts';
+import type { EpochMs } from '../domain/units.ts';
+import type { MasterEvent } from '../dnp3/master/config.ts';
+import type { Measurement } from '../dnp3/master/measurements.ts';
+import { MasterSession } from '../dnp3/master/session.ts';
+import type { CommandOutcome, CommandStep } from '../dnp3/master/tasks.ts';
+import type { Control } from '../dnp3/outstation/controls.ts';
+import type { FieldEvent, FieldJob, FieldReply, FieldSession, RawPoint } from '../ports/field.ts';
+import { POINT, POINT_MAPS, type PointMap } from './an2018.ts';
+import { engineering, isLocal, normalise, PointTable } from './normalise.ts';
+
+/**
+ * The connector of one utility-scale site: jobs of the core in, DNP3 out; points in, normalised battery out.
+ *
+ * Control. A setpoint is AGC: AO145 reversion timeout [s], AO146 active power target [W], then select and operate of
+ * BO23 enable. AGC is taken and not charge/discharge mode (AO93, BO18) because its target is in watts, as the core
+ * thinks, and not in tenths of a percent of a WMax that may change under it. One control a request: an RTAC may refuse
+ * more (SEL-351: control count > 1 never [S]). The whole sequence is repeated every third of the site's watchdog while
+ * the window is open, so that two beats may be lost; it is idempotent, and it enables the mode again after the plant
+ * fell to its safe state. When the window closes and no other setpoint came within RELEASE_GRACE_MS, BO23 is set off.
+ *
+ * Safety. Every beat passes the gate of domain/safety.ts; without configuration or approval nothing leaves. Until the
+ * integrity poll of a connection is complete no control leaves. Local or lockout at the site holds beats back. The
+ * emergency stop (BO2) is the exception to all of this: it takes the site off, needs no leave, leaves at once, drops every
+ * setpoint and is repeated until it is answered; after it setpoints are refused until the site was seen to return to
+ * service.
+ *
+ * Link. A 'link' event with up = false while the owner holds the connection open says that nobody answers (a half-open
+ * connection): the owner should close it and open a new one.
+ */
+export interface ConnectorConfig {
+  readonly siteId: string;
+  readonly safety: SiteSafety | null;
+  readonly approvals: readonly Approval[];
+  readonly mapRevision: string;
+  readonly addresses: { readonly master: number; readonly outstation: number };
+  /** How often the outstation is asked for events even if it sends them unasked [ms]. */
+  readonly pollMs?: number;
+}
+
+/** What leaves for the site, in order, before its octets. */
+export interface OperateIntent {
+  readonly atMs: EpochMs;
+  readonly jobId: string;
+  readonly job: FieldJob['kind'];
+  /** "setpoint 500000 W: direct AO146", for a log. */
+  readonly detail: string;
+}
+
+const POLL_MS = 30_000;
+const RELEASE_GRACE_MS = 2_000;
+const STOP_RETRY_MS = 5_000;
+const EVENTS_MAX = 10_000;
+
+type Setpoint = Extract<FieldJob, { kind: 'setpoint' }>;
+interface Active {
+  readonly job: Setpoint;
+  beatDueMs: EpochMs;
+  beats: number;
+  underWay: boolean;
+  answered: boolean;
+}
+
+export class FieldConnector implements FieldSession {
+  readonly master: MasterSession;
+  private readonly config: ConnectorConfig;
+  private readonly map: PointMap;
+  private readonly table = new PointTable();
+  private safety: SiteSafety | null;
+  private approvals: readonly Approval[];
+  private linkUp = false;
+  private transportUp = false;
+  private active: Active | null = null;
+  private releaseDueMs: EpochMs | null = null;
+  private stop: { jobId: string; dueMs: EpochMs; underWay: boolean; told: boolean } | null = null;
+  /** After an emergency stop: 'sent', then 'seen' once the site shows it; ends when the site shows it started again. */
+  private stopped: 'no' | 'sent' | 'seen' = 'no';
+  private intents: OperateIntent[] = [];
+  private events: FieldEvent[] = [];
+  private commandCount = 0;
+  private readonly jobOf = new Map<string, { jobId: string; job: FieldJob['kind']; text: string }>();
+
+  /** @throws InputError for a map revision that is not known */
+  constructor(config: ConnectorConfig) {
+    const map = POINT_MAPS.get(config.mapRevision);
+    if (map === undefined) {
+      const names = [...POINT_MAPS.keys()];
+      const hint = nearestName(config.mapRevision, names);
+      throw inputError({
+        source: `site ${config.siteId}`,
+        place: 'mapRevision',
+        value: show(config.mapRevision),
+        expected: `a points-map revision: ${names.join(', ')}`,
+        ...(hint === undefined ? {} : { didYouMean: hint }),
+      });
+    }
+    this.config = config;
+    this.map = map;
+    this.safety = config.safety;
+    this.approvals = config.approvals;
+    const wanted = new Set(map.points.map((p) => `${p.type}${p.index}`));
+    this.master = new MasterSession({
+      localAddress: config.addresses.master,
+      remoteAddress: config.addresses.outstation,
+      known: (kind, index) => wanted.has(`${kind === 'AOS' ? 'AO' : kind === 'BOS' ? 'BO' : kind}${index}`),
+      eventPollMs: config.pollMs ?? POLL_MS,
+    });
+  }
+
+  /** New safety configuration or approvals; beats that they no longer cover stop. */
+  configure(safety: SiteSafety | null, approvals: readonly Approval[]): void {
+    this.safety = safety;
+    this.approvals = approvals;
+  }
+
+  connected(nowMs: EpochMs): void {
+    this.transportUp = true;
+    this.table.clear();
+    this.master.connected(nowMs);
+    this.setLink(true);
+    this.work(nowMs);
+  }
+
+  disconnected(nowMs: EpochMs): void {
+    this.transportUp = false;
+    this.master.disconnected(nowMs);
+    this.drain(nowMs);
+    this.setLink(false);
+  }
+
+  receive(octets: Uint8Array, nowMs: EpochMs): void {
+    this.master.receive(octets, nowMs);
+    this.work(nowMs);
+  }
+
+  submit(job: FieldJob, nowMs: EpochMs): void {
+    switch (job.kind) {
+      case 'setpoint':
+        this.takeSetpoint(job, nowMs);
+        break;
+      case 'release':
+        this.active = null;
+        this.master.cancelWaiting((id) => this.jobOf.get(id)?.job === 'setpoint', 'released');
+        this.release(job.jobId, nowMs);
+        break;
+      case 'emergency-stop':
+        this.takeStop(job.jobId, nowMs);
+        break;
+    }
+    this.work(nowMs);
+  }
+
+  timeout(nowMs: EpochMs): void {
+    this.master.timeout(nowMs);
+    this.work(nowMs);
+  }
+
+  nextTimeoutMs(): EpochMs | null {
+    const times: (number | null)[] = [this.master.nextTimeoutMs()];
+    if (this.active !== null) {
+      times.push(this.active.job.endMs);
+      if (!this.active.underWay && this.mayControl()) times.push(this.active.beatDueMs);
+    }
+    if (this.releaseDueMs !== null && this.mayControl()) times.push(this.releaseDueMs);
+    if (this.stop !== null && !this.stop.underWay && this.transportUp) times.push(this.stop.dueMs);
+    return times.reduce<number | null>((min, t) => (t !== null && (min === null || t < min) ? t : min), null);
+  }
+
+  takeOutput(): Uint8Array[] {
+    return this.master.takeOutput();
+  }
+
+  takeEvents(): FieldEvent[] {
+    const out = this.events;
+    this.events = [];
+    return out;
+  }
+
+  /** Controls that left since the last call, in order. */
+  takeIntents(): OperateIntent[] {
+    const out = this.intents;
+    this.intents = [];
+    return out;
+  }
+
+  private emit(event: FieldEvent): void {
+    if (this.events.length >= EVENTS_MAX) this.events.shift();
+    this.events.push(event);
+  }
+
+  private reply(reply: FieldReply): void {
+    this.emit({ kind: 'reply', reply });
+  }
+
+  private setLink(up: boolean): void {
+    if (up !== this.linkUp) this.emit({ kind: 'link', up });
+    this.linkUp = up;
+  }
+
+  /** The picture is whole and the site lets itself be controlled from afar. */
+  private mayControl(): boolean {
+    return this.master.integrityComplete && !isLocal(this.table, this.map);
+  }
+
+  private takeSetpoint(job: Setpoint, nowMs: EpochMs): void {
+    const { jobId, powerW, startMs, endMs } = job;
+    if (this.stopped !== 'no') {
+      return this.reply({ kind: 'refused', jobId, why: 'the site was stopped and has not returned to service' });
+    }
+    const { safety, approvals } = this;
+    const { mapRevision } = this.config;
+    const leave = leaveToControl({ safety, approvals, mapRevision, powerW, startMs, endMs });
+    if (leave.kind === 'refused') return this.reply({ kind: 'refused', jobId, why: leave.why });
+    if (endMs <= nowMs) return this.reply({ kind: 'refused', jobId, why: 'its window is over' });
+    this.dropSetpoint('replaced by a newer setpoint');
+    this.releaseDueMs = null;
+    this.active = { job, beatDueMs: Math.max(nowMs, startMs), beats: 0, underWay: false, answered: false };
+  }
+
+  /** Ends the active setpoint; who still waits for an answer gets one. */
+  private dropSetpoint(why: string): void {
+    const active = this.active;
+    this.active = null;
+    this.master.cancelWaiting((id) => this.jobOf.get(id)?.job === 'setpoint', why);
+    if (active === null || active.answered) return;
+    const { jobId } = active.job;
+    this.reply(active.beats === 0 ? { kind: 'refused', jobId, why } : { kind: 'unknown', jobId, why });
+  }
+
+  private takeStop(jobId: string, nowMs: EpochMs): void {
+    this.dropSetpoint('the site is being stopped');
+    this.releaseDueMs = null;
+    this.stopped = 'sent';
+    this.stop = { jobId, dueMs: nowMs, underWay: false, told: false };
+  }
+
+  private release(jobId: string, nowMs: EpochMs): void {
+    this.releaseDueMs = null;
+    const steps: CommandStep[] = [{ mode: 'select-operate', controls: [latch(POINT.enableAgc.index, false)] }];
+    this.send({ jobId, job: 'release', text: 'release, stop following' }, steps, false, nowMs);
+  }
+
+  private work(nowMs: EpochMs): void {
+    this.drain(nowMs);
+    if (this.stop !== null && !this.stop.underWay && this.transportUp && nowMs >= this.stop.dueMs) {
+      this.stop.underWay = true;
+      const steps: CommandStep[] = [{ mode: 'direct', controls: [latch(POINT.ceaseToEnergize.index, true)] }];
+      this.send({ jobId: this.stop.jobId, job: 'emergency-stop', text: 'emergency-stop' }, steps, true, nowMs);
+    }
+    const active = this.active;
+    if (active !== null && nowMs >= active.job.endMs) {
+      const followed = active.beats > 0;
+      this.dropSetpoint('its window ended before it could be sent');
+      if (followed) this.releaseDueMs = nowMs + RELEASE_GRACE_MS;
+    } else if (active !== null && !active.underWay && nowMs >= active.beatDueMs && this.mayControl()) {
+      this.beat(active, nowMs);
+    }
+    if (this.releaseDueMs !== null && nowMs >= this.releaseDueMs && this.mayControl()) this.release('', nowMs);
+    this.drain(nowMs);
+  }
+
+  /** Asks the gate again: an approval may have ended, a limit may have changed. */
+  private beat(active: Active, nowMs: EpochMs): void {
+    const { jobId, powerW } = active.job;
+    const { safety, approvals } = this;
+    const { mapRevision } = this.config;
+    const leave = leaveToControl({ safety, approvals, mapRevision, powerW, startMs: nowMs, endMs: nowMs });
+    if (leave.kind === 'refused' || safety === null) {
+      this.dropSetpoint(leave.kind === 'refused' ? leave.why : 'no safety configuration');
+      return;
+    }
+    const { timeoutMs } = safety.watchdog;
+    active.beatDueMs = nowMs + Math.max(1_000, Math.floor(timeoutMs / 3));
+    active.underWay = true;
+    active.beats += 1;
+    const reversionS = Math.max(1, Math.floor(timeoutMs / 1000));
+    const steps: CommandStep[] = [
+      { mode: 'direct', controls: [analog(POINT.agcReversion.index, reversionS)] },
+      { mode: 'direct', controls: [analog(POINT.setAgcTarget.index, Math.round(powerW))] },
+      { mode: 'select-operate', controls: [latch(POINT.enableAgc.index, true)] },
+    ];
+    this.send({ jobId, job: 'setpoint', text: `setpoint ${Math.round(powerW)} W` }, steps, false, nowMs);
+  }
+
+  private send(
+    about: { jobId: string; job: FieldJob['kind']; text: string },
+    steps: readonly CommandStep[],
+    urgent: boolean,
+    nowMs: EpochMs,
+  ): void {
+    this.commandCount += 1;
+    const id = `${about.job}#${this.commandCount}`;
+    this.jobOf.set(id, about);
+    this.master.command({ id, steps, urgent }, nowMs);
+  }
+
+  private drain(nowMs: EpochMs): void {
+    let fresh = false;
+    for (const event of this.master.takeEvents()) {
+      fresh = this.onMaster(event, nowMs) || fresh;
+    }
+    if (!fresh || !this.master.integrityComplete) return;
+    this.watchStop();
+    const state = normalise(this.table, this.map, nowMs);
+    this.emit({ kind: 'state', state, local: isLocal(this.table, this.map) });
+  }
+
+  /** @returns whether the picture of the site is fresh now */
+  private onMaster(event: MasterEvent, nowMs: EpochMs): boolean {
+    switch (event.kind) {
+      case 'measurements':
+        this.onValues(event.values, nowMs);
+        return true;
+      case 'integrity-complete':
+        this.setLink(true);
+        this.emit({ kind: 'integrity-read' });
+        if (this.active !== null) this.active.beatDueMs = Math.max(nowMs, this.active.job.startMs);
+        return true;
+      case 'polled':
+        return true;
+      case 'restarted':
+        this.table.clear();
+        return false;
+      case 'link-dead':
+        this.table.clear();
+        this.setLink(false);
+        return false;
+      case 'link-alive':
+        this.setLink(true);
+        return false;
+      case 'control-sent':
+        this.onSent(event, nowMs);
+        return false;
+      case 'command-ended':
+        this.onEnded(event.id, event.outcome, nowMs);
+        return false;
+      case 'task-failed':
+        return false;
+    }
+  }
+
+  private onValues(values: readonly Measurement[], nowMs: EpochMs): void {
+    const points = values.flatMap((m): RawPoint[] => {
+      const { index, value, flags, timeQuality, source } = m;
+      const type = m.kind === 'AI' || m.kind === 'BI' || m.kind === 'AOS' || m.kind === 'BOS' ? m.kind : null;
+      const atMs = m.timeMs ?? nowMs;
+      return type === null ? [] : [{ type, index, value, flags, atMs, timeQuality, source }];
+    });
+    for (const point of points) this.table.set(point);
+    this.emit({ kind: 'points', points });
+  }
+
+  private onSent(event: Extract<MasterEvent, { kind: 'control-sent' }>, atMs: EpochMs): void {
+    const about = this.jobOf.get(event.id);
+    if (about === undefined || event.phase === 'select') return;
+    const detail = about.job === 'setpoint' ? `${about.text}: ${STEP_NAMES[event.step] ?? ''}` : about.text;
+    if (this.intents.length >= EVENTS_MAX) this.intents.shift();
+    this.intents.push({ atMs, jobId: about.jobId, job: about.job, detail });
+  }
+
+  private onEnded(id: string, outcome: CommandOutcome, nowMs: EpochMs): void {
+    const about = this.jobOf.get(id);
+    this.jobOf.delete(id);
+    if (about === undefined) return;
+    const { jobId } = about;
+    const result: FieldReply = outcome.kind === 'operated' ? { kind: 'operated', jobId } : { ...outcome, jobId };
+    switch (about.job) {
+      case 'setpoint':
+        return this.onBeatEnded(result);
+      case 'release':
+        if (jobId !== '') this.reply(result);
+        return;
+      case 'emergency-stop':
+        return this.onStopEnded(result, nowMs);
+    }
+  }
+
+  /** The first answer is told; a beat without answer leaves the job to the next one. */
+  private onBeatEnded(result: FieldReply): void {
+    const active = this.active;
+    if (active === null || active.job.jobId !== result.jobId) return;
+    active.underWay = false;
+    if (result.kind === 'unknown' || active.answered) return;
+    active.answered = true;
+    this.reply(result);
+    // A site that refuses the first beat is not asked again and again.
+    if (result.kind === 'refused') this.active = null;
+  }
+
+  private onStopEnded(result: FieldReply, nowMs: EpochMs): void {
+    const stop = this.stop;
+    if (stop === null || stop.jobId !== result.jobId) return;
+    if (result.kind === 'operated') {
+      this.stop = null;
+      return this.reply(result);
+    }
+    stop.underWay = false;
+    stop.dueMs = nowMs + STOP_RETRY_MS;
+    if (!stop.told) this.reply(result);
+    stop.told = true;
+  }
+
+  private watchStop(): void {
+    if (this.stopped === 'no') return;
+    const shown = engineering(this.table, this.map, 'stopped');
+    if (shown === 1) this.stopped = 'seen';
+    else if (shown === 0 && this.stopped === 'seen') this.stopped = 'no';
+  }
+}
+
+const STEP_NAMES = ['direct operate AO145', 'direct operate AO146', 'operate BO23'] as const;
+
+const analog = (index: number, value: number): Control => ({ kind: 'analog', index, value });
+
+const latch = (index: number, on: boolean): Control => ({
+  kind: 'crob',
+  index,
+  operation: on ? 3 : 4,
+  tripClose: 'none',
+  count: 1,
+  onMs: 0,
+  offMs: 0,
+});

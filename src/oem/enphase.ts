@@ -1,0 +1,442 @@
+import type { BatteryStrategy } from '../domain/battery.ts';
+import { isoUtc } from '../domain/time.ts';
+import { type EpochMs, MS_PER_HOUR, MS_PER_MIN } from '../domain/units.ts';
+import type { OemCapabilities, OemJob, OemReply, VendorCommandStatus } from '../ports/oem.ts';
+import {
+  basic,
+  HOME_W_MAX,
+  HOME_WH_MAX,
+  type Json,
+  numberOf,
+  type Reading,
+  recordsOf,
+  stateOf,
+  textOf,
+  timeOf,
+} from './read.ts';
+import {
+  type Dialect,
+  failReply,
+  garbled,
+  get,
+  type HttpStep,
+  type Limits,
+  postAgain,
+  postOnce,
+  remove,
+  type Script,
+  type ScriptClock,
+  type SendResult,
+  sendOnce,
+} from './script.ts';
+
+/**
+ * The Enphase cloud from the core's side: VPP API 1.1.0, client credentials, one site per event.
+ * @source api-evangelist/enphase openapi/enphase-{auth,events,applications}-api-openapi.yml (read), and
+ *         TextureHQ/docs on Enphase grid services (read): a command takes at least a minute, reserve at least 10 %
+ *
+ * An event has no idempotency key. So an event is first asked for without `superseded`: a copy of it, sent by us or made
+ * by the network, is refused as an overlap. Only where an older event of ours is known or found to be in the way is
+ * `superseded` used.
+ * The baseline path uses an event as well, in a mode that serves the home's load and never exports: the VPP API has no
+ * other way to control a battery.
+ */
+export interface EnphaseConfig {
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly apiKey: string;
+  /** The program that events are booked on; absent = the one the site is enrolled in, which is read once. */
+  readonly programId?: string;
+  readonly limits?: Partial<Limits>;
+  /** How long reserve and battery mode are taken as known [ms]. */
+  readonly settingsAgeMsMax?: number;
+}
+
+export const ENPHASE_CAPABILITIES: OemCapabilities = {
+  gridServices: true, // TextureHQ/docs, programs CA and TX (read)
+  autoEnroll: false, // "requires separate enrollment process" (read)
+  powerControl: 'setpoint', // rate_watt (read)
+  scheduledStart: true, // start_time up to 7 days ahead (read)
+  timedEnd: true, // end_time (read)
+  leadMs: 2 * MS_PER_MIN, // one minute to act (read), one for the start on a whole minute (derived)
+  durationMsMax: 5 * MS_PER_HOUR, // 300 minutes (read); TextureHQ/docs says 4 hours
+  telemetryPeriodMs: 15 * MS_PER_MIN, // (read)
+  reservePctMin: 10, // lowest target reserve (read)
+};
+
+const LIMITS: Limits = {
+  perSecondMax: null,
+  perMinuteMax: 300, // assumed: VPP quota unpublished; Monitoring v4 Partner plan 300 a minute (read)
+  perDayMax: null,
+  perSiteDayMax: null,
+  inFlightMax: 20, // our own choice
+};
+
+/** What the session remembers of a site: one entry each. */
+interface SiteMemory {
+  programId: string | null;
+  /** An event of ours stands until then. */
+  busyMs: EpochMs;
+  reservePct: number;
+  strategy: BatteryStrategy;
+  settingsMs: EpochMs;
+}
+
+interface Ctx {
+  readonly config: EnphaseConfig;
+  readonly clock: ScriptClock;
+  readonly memory: (site: string) => SiteMemory;
+}
+
+export function enphaseDialect(config: EnphaseConfig): Dialect {
+  const sites = new Map<string, SiteMemory>();
+  const memory = (site: string): SiteMemory => {
+    let m = sites.get(site);
+    if (m === undefined) {
+      m = {
+        programId: null,
+        busyMs: 0,
+        reservePct: Number.NaN,
+        strategy: 'unknown',
+        settingsMs: Number.NEGATIVE_INFINITY,
+      };
+      sites.set(site, m);
+    }
+    return m;
+  };
+  let headersOf = '';
+  let headers: Readonly<Record<string, string>> = {};
+  return {
+    oem: 'enphase',
+    capabilities: ENPHASE_CAPABILITIES,
+    limits: { ...LIMITS, ...config.limits },
+    auth: {
+      request: {
+        method: 'POST',
+        path: '/auth/oauth2/token?grant_type=client_credentials',
+        headers: {
+          authorization: basic(config.clientId, config.clientSecret),
+          'content-type': 'application/x-www-form-urlencoded',
+          accept: 'application/json',
+        },
+        body: '',
+      },
+      read: readToken,
+    },
+    headers: (token) => {
+      if (token === headersOf) return headers;
+      headersOf = token;
+      headers = { authorization: `Bearer ${token}`, 'x-api-key': config.apiKey, 'content-type': 'application/json' };
+      return headers;
+    },
+    errorOf: (status, body) => ({
+      code: textOf(body, 'code') ?? String(status),
+      message: textOf(body, 'displayMessage') ?? textOf(body, 'message') ?? `HTTP ${status}`,
+    }),
+    script: (job, clock) => scriptOf(job, { config, clock, memory }),
+  };
+}
+
+export function readToken(body: Json): { token: string; lifetimeMs: number } | null {
+  const token = textOf(body, 'access_token');
+  const lifetimeS = numberOf(body, 'expires_in', 1, 1e9);
+  return token === null || lifetimeS === null ? null : { token, lifetimeMs: lifetimeS * 1000 };
+}
+
+function scriptOf(job: OemJob, ctx: Ctx): Script {
+  switch (job.kind) {
+    case 'control':
+      return job.mode === 'reset' ? reset(job, ctx) : control(job, ctx);
+    case 'cancel':
+      return cancel(job, job.vendorRef, ctx);
+    case 'read-command':
+      return readCommand(job);
+    case 'read-state':
+      return readState(job, ctx);
+    case 'enroll':
+      return enroll(job, ctx);
+    case 'read-enrollment':
+      return readEnrollment(job, ctx);
+  }
+}
+
+type Control = Extract<OemJob, { kind: 'control' }>;
+
+const minute = (ms: EpochMs): string => isoUtc(ms).slice(0, 16).replace('T', ' ');
+
+/** Site ids are 32-bit integers. An id that is none goes as text, which the simulated cloud takes and the real one not. */
+const siteId = (id: string): number | string => (/^[1-9][0-9]{0,9}$/.test(id) ? Number(id) : id);
+
+const MODE_OF = {
+  grid_services: { charge: 'Charge_From_PV_Grid', discharge: 'Discharge_To_Load_Grid', idle: 'Idle' },
+  baseline: { charge: 'Charge_From_PV_Grid', discharge: 'Discharge_To_Load', idle: 'Idle' },
+} as const;
+
+/** "Rate greater than rated power will be set to rated power": asks for all that it has. */
+const ALL_WATT = 1_000_000;
+
+interface EventBody {
+  readonly program_id: string;
+  readonly site_ids: readonly (number | string)[];
+  readonly mode: string;
+  readonly rate_watt: number;
+  readonly end_time: string;
+  readonly superseded: boolean;
+  readonly [key: string]: unknown;
+}
+
+/**
+ * The event for a control. Times are whole minutes: the end is rounded to the nearest, a start within the next minute
+ * is left out, which means the next whole minute.
+ */
+export function eventOf(job: Control, programId: string, nowMs: EpochMs): EventBody | string {
+  if (job.mode === 'reset') return 'a reset is no event';
+  const startMs = Math.ceil(job.startMs / MS_PER_MIN) * MS_PER_MIN;
+  const soonMs = (Math.floor(nowMs / MS_PER_MIN) + 1) * MS_PER_MIN;
+  const endMs = Math.round(job.endMs / MS_PER_MIN) * MS_PER_MIN;
+  if (endMs <= Math.max(startMs, soonMs)) return 'less than a minute is left of it';
+  const sign = job.mode === 'discharge' ? 1 : job.mode === 'charge' ? -1 : 0;
+  const rate = sign * Math.min(ALL_WATT, Math.round(job.powerW ?? ALL_WATT));
+  if (sign !== 0 && rate === 0) return 'a power of 0 W is no charge and no discharge';
+  const targetSoc =
+    sign > 0
+      ? Math.min(100, Math.max(ENPHASE_CAPABILITIES.reservePctMin, Math.ceil(job.reservePctMin)))
+      : Math.floor(job.reservePctMax);
+  return {
+    program_id: programId,
+    measuring_reference: 'ASSET',
+    functions: ['BATTERY'],
+    site_ids: [siteId(job.vendorDeviceId)],
+    mode: MODE_OF[job.route][job.mode],
+    rate_watt: rate,
+    ...(sign === 0 ? {} : { target_soc: targetSoc }),
+    ...(startMs > soonMs ? { start_time: minute(startMs) } : {}),
+    end_time: minute(endMs),
+    superseded: false,
+  };
+}
+
+const EVENTS = '/api/v2/events';
+
+function* control(job: Control, ctx: Ctx): Script {
+  const { clock } = ctx;
+  const memory = ctx.memory(job.vendorDeviceId);
+  const programId = yield* programOf(job, ctx);
+  if (typeof programId !== 'string') return programId;
+  const event = eventOf(job, programId, clock.nowMs);
+  if (typeof event === 'string') return { kind: 'refused', jobId: job.jobId, code: 'not-expressible', message: event };
+  const sentMs = clock.nowMs;
+  const override = postOnce(EVENTS, { ...event, superseded: true });
+  const plain = postOnce(EVENTS, event);
+  const send = (step: HttpStep): Script<SendResult> =>
+    sendOnce({
+      clock,
+      step,
+      again: plain,
+      readBack: listOf(job.vendorDeviceId, programId),
+      find: (body) => findEvent(body, event, sentMs),
+      notAfterMs: job.notAfterMs,
+    });
+  let sent = yield* send(memory.busyMs > clock.nowMs ? override : plain);
+  if (sent.kind === 'refused' && isOverlap(sent.message)) sent = yield* send(override);
+  if (sent.kind === 'ok' || sent.kind === 'found') {
+    memory.busyMs = Math.max(memory.busyMs, job.endMs);
+    const ref = sent.kind === 'found' ? sent.ref : textOf(sent.body, 'event_id');
+    return ref === null ? garbled(job.jobId, 'event_id') : { kind: 'accepted', jobId: job.jobId, vendorRef: ref };
+  }
+  return failReply(job.jobId, sent);
+}
+
+/** The program to book on, read from the site's application when it is not known; or the reply that ends the job. */
+function* programOf(job: Control, ctx: Ctx): Script<string | OemReply> {
+  const memory = ctx.memory(job.vendorDeviceId);
+  const known = memory.programId ?? ctx.config.programId;
+  if (known !== undefined) return known;
+  const seen = yield get(`/api/v1/applications/${encodeURIComponent(job.vendorDeviceId)}`);
+  if (seen.kind !== 'ok') return failReply(job.jobId, seen);
+  const programId = textOf(seen.body, 'program_id');
+  if (programId === null) return garbled(job.jobId, 'program_id');
+  if (textOf(seen.body, 'application_status') === 'Site_Approved') memory.programId = programId;
+  return programId;
+}
+
+const isOverlap = (message: string): boolean => message.startsWith('Already event is scheduled/ongoing');
+
+const LIST_MAX = 20;
+const listOf = (site: string, programId: string): HttpStep =>
+  get(`${EVENTS}?program_id=${encodeURIComponent(programId)}&site_id=${site}&page_size=${LIST_MAX}`);
+
+/** The clocks of both sides may differ by this much when created_at is compared with the time of sending [ms]. */
+const SKEW_MS = 2_000;
+
+/** An open event with our figures that was made after we asked for it. */
+function findEvent(body: Json, event: EventBody, sentMs: EpochMs): string | null {
+  for (const item of recordsOf(body, 'eventList', LIST_MAX) ?? []) {
+    const detail = recordsOf(item, 'events', 10)?.[0];
+    if (detail === undefined) continue;
+    const status = textOf(detail, 'event_status');
+    const isGone = status === 'deleted' || status === 'stopped';
+    const createdMs = timeOf(detail, 'created_at');
+    const isOurs = textOf(detail, 'mode') === event.mode && detail.rate_watt === event.rate_watt;
+    if (!isGone && isOurs && createdMs !== null && createdMs >= sentMs - SKEW_MS) return textOf(item, 'event_id');
+  }
+  return null;
+}
+
+/** Ends whatever event is open at the site; the battery goes back to the owner's settings by itself. */
+function* reset(job: Control, ctx: Ctx): Script {
+  const programId = yield* programOf(job, ctx);
+  if (typeof programId !== 'string') return programId;
+  const list = yield listOf(job.vendorDeviceId, programId);
+  if (list.kind !== 'ok') return failReply(job.jobId, list);
+  const items = recordsOf(list.body, 'eventList', LIST_MAX);
+  if (items === null) return garbled(job.jobId, 'eventList');
+  let ref = 'nothing-open';
+  for (const item of items) {
+    const id = textOf(item, 'event_id');
+    const detail = recordsOf(item, 'events', 10)?.[0];
+    const startMs = detail === undefined ? null : timeOf(detail, 'start_time');
+    const status = detail === undefined ? null : textOf(detail, 'event_status');
+    const isOpen = status === 'in_progress' || (status === 'scheduled' && startMs !== null && startMs < job.endMs);
+    if (id === null || !isOpen) continue;
+    const gone = yield* cancel(job, id, ctx);
+    if (gone.kind !== 'accepted' && gone.kind !== 'command-status') return gone;
+    ref = id;
+  }
+  return { kind: 'accepted', jobId: job.jobId, vendorRef: ref };
+}
+
+function* cancel(job: { jobId: string; vendorDeviceId: string }, ref: string, ctx: Ctx): Script {
+  const accepted: OemReply = { kind: 'accepted', jobId: job.jobId, vendorRef: ref };
+  const path = `${EVENTS}/${encodeURIComponent(ref)}`;
+  const gone = yield remove(path);
+  if (gone.kind === 'ok') {
+    ctx.memory(job.vendorDeviceId).busyMs = 0;
+    return accepted;
+  }
+  if (gone.kind !== 'refused' || gone.status !== 400) return failReply(job.jobId, gone);
+  // Over already, perhaps by the first try of this very cancel.
+  const seen = yield get(path);
+  if (seen.kind !== 'ok') return failReply(job.jobId, seen);
+  const reply = statusReply(job.jobId, seen.body);
+  return reply.kind === 'command-status' && reply.status === 'cancelled' ? accepted : reply;
+}
+
+const STATUS: Readonly<Record<string, VendorCommandStatus>> = {
+  scheduled: 'scheduled',
+  in_progress: 'in-progress',
+  completed: 'completed',
+  stopped: 'cancelled',
+  deleted: 'cancelled',
+  failed: 'failed',
+  optedout: 'opted-out',
+};
+
+function statusReply(jobId: string, body: Json): OemReply {
+  const detail = recordsOf(body, 'events', 10)?.[0];
+  const word = detail === undefined ? null : textOf(detail, 'event_status');
+  const status = word === null || !Object.hasOwn(STATUS, word) ? undefined : STATUS[word];
+  if (detail === undefined || status === undefined) return garbled(jobId, 'event_status');
+  const why = textOf(detail, 'failure_reason');
+  const delivery = textOf(detail, 'command_delivery_status') ?? 'unknown';
+  return {
+    kind: 'command-status',
+    jobId,
+    status,
+    detail: `${word}, delivery ${delivery}${why === null ? '' : `: ${why}`}`,
+  };
+}
+
+function* readCommand(job: { jobId: string; vendorRef: string }): Script {
+  const seen = yield get(`${EVENTS}/${encodeURIComponent(job.vendorRef)}`);
+  return seen.kind === 'ok' ? statusReply(job.jobId, seen.body) : failReply(job.jobId, seen);
+}
+
+const STRATEGY: Readonly<Record<string, BatteryStrategy>> = {
+  'Self - Consumption': 'self_consumption',
+  'Savings Mode': 'time_of_use',
+  'Full Backup': 'backup',
+};
+
+/** Three reads: live status, storm guard, and the settings when those known are old. */
+function* readState(job: { jobId: string; vendorDeviceId: string }, ctx: Ctx): Script {
+  const site = `/api/v1/systems/${encodeURIComponent(job.vendorDeviceId)}`;
+  const memory = ctx.memory(job.vendorDeviceId);
+  const live = yield get(`${site}/live_status`);
+  if (live.kind !== 'ok') return failReply(job.jobId, live);
+  const storm = yield get(`${site}/storm_guard_settings`);
+  if (storm.kind !== 'ok') return failReply(job.jobId, storm);
+  if (ctx.clock.nowMs - memory.settingsMs > (ctx.config.settingsAgeMsMax ?? 14 * MS_PER_MIN)) {
+    const settings = yield get(`${site}/battery_settings`);
+    if (settings.kind !== 'ok') return failReply(job.jobId, settings);
+    const reservePct = numberOf(settings.body, 'reserve_soc', 0, 100);
+    if (reservePct === null) return garbled(job.jobId, 'reserve_soc');
+    memory.reservePct = reservePct;
+    memory.strategy = STRATEGY[textOf(settings.body, 'battery_mode') ?? ''] ?? 'unknown';
+    memory.settingsMs = ctx.clock.nowMs;
+  }
+  const state = stateOf(readingOf(live.body, storm.body, memory), ctx.clock.nowMs);
+  if (typeof state === 'string') return garbled(job.jobId, state);
+  const online = textOf(live.body, 'status') === 'normal';
+  return { kind: 'state', jobId: job.jobId, vendorDeviceId: job.vendorDeviceId, state, online };
+}
+
+const FLAG: Readonly<Record<string, boolean>> = { enabled: true, disabled: false, true: true, false: false };
+
+/** battery_power + = discharge, grid_power + = import (Enphase Monitoring v4 live data), as in the domain. */
+function readingOf(live: Json, storm: Json, memory: SiteMemory): Reading {
+  const lastReportS = numberOf(live, 'last_report_at', 1, 1e11);
+  return {
+    chargePercentage: numberOf(live, 'battery_soc', 0, 100),
+    usableWh: numberOf(live, 'battery_capacity', 1, HOME_WH_MAX),
+    chargeRate: numberOf(live, 'battery_power', -HOME_W_MAX, HOME_W_MAX),
+    backupReserve: memory.reservePct,
+    gridPower: live.grid_power === null ? null : (numberOf(live, 'grid_power', -HOME_W_MAX, HOME_W_MAX) ?? undefined),
+    strategy: memory.strategy,
+    isStormModeEnabled: FLAG[textOf(storm, 'storm_guard_status') ?? ''] ?? null,
+    isStormModeActive: FLAG[textOf(storm, 'storm_alert') ?? ''] ?? null,
+    sampledAtMs: lastReportS === null ? null : lastReportS * 1000,
+  };
+}
+
+type Enrolling = { readonly jobId: string; readonly vendorDeviceId: string; readonly programId: string };
+
+/** An application may be repeated: a second one for the same site is refused, and reading tells how the first stands. */
+function* enroll(job: Enrolling, ctx: Ctx): Script {
+  const known = yield* readEnrollment(job, ctx);
+  if (known.kind !== 'enrollment' || known.status !== 'not-enrolled') return known;
+  const sent = yield postAgain('/api/v1/applications', {
+    site_id: siteId(job.vendorDeviceId),
+    program_id: job.programId,
+  });
+  if (sent.kind === 'ok' || (sent.kind === 'refused' && sent.status === 409)) return yield* readEnrollment(job, ctx);
+  return failReply(job.jobId, sent);
+}
+
+const APPLICATION: Readonly<Record<string, 'not-enrolled' | 'submitted' | 'approved' | 'rejected'>> = {
+  Application_Drafted: 'not-enrolled',
+  Application_Submitted: 'submitted',
+  Application_Approved: 'submitted',
+  Site_Submitted: 'submitted',
+  Site_Approved: 'approved',
+  Application_Rejected: 'rejected',
+  Site_Rejected: 'rejected',
+  Application_Withdrawn: 'not-enrolled',
+};
+
+function* readEnrollment(job: Enrolling, ctx: Ctx): Script {
+  const { jobId, vendorDeviceId } = job;
+  const seen = yield get(`/api/v1/applications/${encodeURIComponent(vendorDeviceId)}`);
+  if (seen.kind === 'refused' && seen.status === 404)
+    return { kind: 'enrollment', jobId, vendorDeviceId, status: 'not-enrolled' };
+  if (seen.kind !== 'ok') return failReply(jobId, seen);
+  const word = textOf(seen.body, 'application_status') ?? '';
+  const status = Object.hasOwn(APPLICATION, word) ? APPLICATION[word] : undefined;
+  if (status === undefined) return garbled(jobId, 'application_status');
+  const isThis = textOf(seen.body, 'program_id') === job.programId;
+  if (isThis && status === 'approved') ctx.memory(vendorDeviceId).programId = job.programId;
+  if (!isThis && status !== 'not-enrolled') {
+    return { kind: 'refused', jobId, code: 'other-program', message: 'the site is a member of another program' };
+  }
+  return { kind: 'enrollment', jobId, vendorDeviceId, status };
+}

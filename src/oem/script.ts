@@ -1,0 +1,182 @@
+import type { EpochMs } from '../domain/units.ts';
+import type { HttpRequest } from '../ports/http.ts';
+import type { OemCapabilities, OemId, OemJob, OemReply } from '../ports/oem.ts';
+
+/**
+ * A job is a script: a generator that yields the exchanges it needs, one after the other, gets each answer and returns
+ * the reply to the core. The session (session.ts) runs scripts; tokens, limits, pauses and retries are its affair, so a
+ * script reads like the vendor's manual.
+ */
+export type Step = HttpStep | { readonly kind: 'wait'; readonly ms: number };
+
+export interface HttpStep {
+  readonly kind: 'http';
+  /** May be repeated without a second effect: reads, deletes, settings that are absolute. */
+  readonly safe: boolean;
+  readonly method: HttpRequest['method'];
+  readonly path: string;
+  readonly body: string;
+  /** The site whose daily quota it counts against. */
+  readonly quotaSite: string | null;
+}
+
+export type Answer =
+  | { readonly kind: 'ok'; readonly body: Record<string, unknown> }
+  /** 4xx other than 401 and 429: nothing took effect and asking again does not help. */
+  | { readonly kind: 'refused'; readonly status: number; readonly code: string; readonly message: string }
+  /** A safe step got no usable answer, retries included. */
+  | { readonly kind: 'no-answer'; readonly why: string }
+  /** An unsafe step got no usable answer: it may have taken effect. */
+  | { readonly kind: 'doubtful'; readonly why: string }
+  /** It never left, or was turned away at the door (429, 503), until the deadline. */
+  | { readonly kind: 'not-sent'; readonly why: string }
+  | { readonly kind: 'waited' };
+
+export type Script<R = OemReply> = Generator<Step, R, Answer>;
+
+/** The time at which the script was last resumed. */
+export interface ScriptClock {
+  nowMs: EpochMs;
+}
+
+export interface Limits {
+  /** Requests in any second / minute / UTC day; null = no limit known. */
+  readonly perSecondMax: number | null;
+  readonly perMinuteMax: number | null;
+  readonly perDayMax: number | null;
+  /** Steps with a quotaSite, per site and UTC day. */
+  readonly perSiteDayMax: number | null;
+  /** Exchanges under way at once. */
+  readonly inFlightMax: number;
+}
+
+export interface TokenAuth {
+  readonly request: HttpRequest;
+  /** null = the answer is no token. */
+  read(body: Record<string, unknown>): { readonly token: string; readonly lifetimeMs: number } | null;
+}
+
+/** One cloud's API: data and mapping functions. */
+export interface Dialect {
+  readonly oem: OemId;
+  readonly capabilities: OemCapabilities;
+  readonly limits: Limits;
+  /** null = the credentials go with each request. */
+  readonly auth: TokenAuth | null;
+  headers(token: string): Readonly<Record<string, string>>;
+  /** Where this API puts the code and the words of an error. */
+  errorOf(status: number, body: Record<string, unknown>): { readonly code: string; readonly message: string };
+  script(job: OemJob, clock: ScriptClock): Script;
+}
+
+export const get = (path: string, quotaSite: string | null = null): HttpStep => ({
+  kind: 'http',
+  safe: true,
+  method: 'GET',
+  path,
+  body: '',
+  quotaSite,
+});
+
+/** A write that must not happen twice. */
+export const postOnce = (path: string, body: unknown): HttpStep => ({
+  kind: 'http',
+  safe: false,
+  method: 'POST',
+  path,
+  body: JSON.stringify(body),
+  quotaSite: null,
+});
+
+/** A write that may be repeated: the second one changes nothing. */
+export const postAgain = (path: string, body: unknown): HttpStep => ({ ...postOnce(path, body), safe: true });
+
+export const remove = (path: string): HttpStep => ({
+  kind: 'http',
+  safe: true,
+  method: 'DELETE',
+  path,
+  body: '',
+  quotaSite: null,
+});
+
+/** The reply for an answer that is not 'ok', when the script has nothing better to do with it. */
+export function failReply(jobId: string, answer: Exclude<Answer, { kind: 'ok' }>): OemReply {
+  switch (answer.kind) {
+    case 'refused':
+      return { kind: 'refused', jobId, code: answer.code, message: answer.message };
+    case 'not-sent':
+      return { kind: 'not-sent', jobId, message: answer.why };
+    case 'no-answer':
+    case 'doubtful':
+      return { kind: 'unknown', jobId, message: answer.why };
+    case 'waited':
+      return { kind: 'unknown', jobId, message: 'nothing was asked' };
+  }
+}
+
+export const garbled = (jobId: string, what: string): OemReply => ({
+  kind: 'unknown',
+  jobId,
+  message: `the answer is not valid: ${what}`,
+});
+
+/** Long enough for a request that was given up to arrive or be dropped by the network. */
+export const SETTLE_MS = 30_000;
+
+export type SendResult =
+  | { readonly kind: 'ok'; readonly body: Record<string, unknown> }
+  /** The answer was lost, but reading back shows that it took effect. */
+  | { readonly kind: 'found'; readonly ref: string }
+  | Exclude<Answer, { kind: 'ok' }>;
+
+/**
+ * Sends a write that has no idempotency key so that it takes effect at most once. When the answer is lost, the cloud is
+ * asked whether the effect is there: at once and again after SETTLE_MS; only when both readings say no, and the deadline
+ * allows, it is sent once more. What cannot be told stays 'doubtful'.
+ * Relies on: a request that was given up (10 s) does not arrive later than SETTLE_MS after that.
+ * @param again   the step for the second try; a cloud that can refuse an overlap should do it here
+ * @param find    looks for the effect in the answer to readBack
+ */
+export function* sendOnce(options: {
+  readonly clock: ScriptClock;
+  readonly step: HttpStep;
+  readonly again: HttpStep;
+  readonly readBack: HttpStep;
+  readonly find: (body: Record<string, unknown>) => string | null;
+  readonly notAfterMs: EpochMs;
+}): Script<SendResult> {
+  const { clock, readBack, find } = options;
+  const first = yield options.step;
+  if (first.kind !== 'doubtful') return first;
+  for (const pauseMs of [0, SETTLE_MS]) {
+    if (pauseMs > 0) yield { kind: 'wait', ms: pauseMs };
+    const seen = yield readBack;
+    if (seen.kind !== 'ok') {
+      if (pauseMs === 0) continue;
+      return { kind: 'doubtful', why: `${first.why}; reading back: ${describe(seen)}` };
+    }
+    const ref = find(seen.body);
+    if (ref !== null) return { kind: 'found', ref };
+  }
+  if (clock.nowMs >= options.notAfterMs) return { kind: 'doubtful', why: `${first.why}; not seen when read back` };
+  const second = yield options.again;
+  if (second.kind === 'ok' || second.kind === 'not-sent') return second;
+  const seen = yield readBack;
+  const ref = seen.kind === 'ok' ? find(seen.body) : null;
+  return ref === null ? second : { kind: 'found', ref };
+}
+
+export const describe = (answer: Answer): string => {
+  switch (answer.kind) {
+    case 'refused':
+      return `${answer.status} ${answer.message}`;
+    case 'no-answer':
+    case 'doubtful':
+    case 'not-sent':
+      return answer.why;
+    case 'ok':
+    case 'waited':
+      return answer.kind;
+  }
+};

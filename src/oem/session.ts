@@ -1,0 +1,442 @@
+import type { EpochMs } from '../domain/units.ts';
+import type { HttpOutcome, HttpResponse } from '../ports/http.ts';
+import type { OemHttpOut, OemJob, OemReply, OemSession } from '../ports/oem.ts';
+import { createFifo, type Fifo } from './fifo.ts';
+import { backoffMs, createFlow, type Flow } from './flow.ts';
+import { createHeap } from './heap.ts';
+import { readBody } from './read.ts';
+import type { Answer, Dialect, HttpStep, Script, ScriptClock, Step } from './script.ts';
+import { createTokenKeeper, type TokenKeeper } from './token.ts';
+
+/**
+ * Runs the scripts of a dialect over one cloud: queueing, tokens, limits, retries. No I/O and no clock.
+ *
+ *   submitted ─> ready ─> in flight ─> (answer to the script) ─> ready … ─> done: exactly one reply
+ *                  ^  ^        │
+ *                  │  └ pause ─┘  401: one refresh for all, then again; 429: everybody pauses
+ *                  └─ waiting ─┘  lost, 5xx, garbage on a safe step: exponential back-off with jitter
+ *
+ * Rules
+ * - Writes for one device go one after the other; reads go beside them. Controls and cancels go first.
+ * - A job has a deadline: notAfterMs for a control; for the rest one telemetry period after submission, when the next
+ *   poll is due. What has not left by then ends 'not-sent'. A control that may have taken effect gets DOUBT_MS more to
+ *   find out, then ends 'unknown'.
+ * - An unsafe step is repeated only after 401, 429 and 503, which say that nothing was done (RFC 9110 15.5.2, RFC 6585
+ *   4, RFC 9110 15.6.4). Any other failure of it is 'doubtful' and goes to the script, which reads back (sendOnce).
+ * - At QUEUE_MAX jobs a new read ends 'not-sent' at once; controls and cancels have CONTROL_EXTRA places more.
+ * - A newer control that overlaps one which still waits for its turn at the same device replaces it.
+ */
+export const QUEUE_MAX = 20_000;
+export const CONTROL_EXTRA = 20_000;
+const DOUBT_MS = 90_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+/** Tries of a safe step that got no usable answer. */
+const TRIES_MAX = 4;
+
+type Rank = 0 | 1 | 2;
+
+interface Task {
+  readonly job: OemJob;
+  readonly rank: Rank;
+  readonly script: Script;
+  step: HttpStep | null;
+  deadlineMs: EpochMs;
+  /** Failed tries of the current step. */
+  tries: number;
+  unauthorised: number;
+  state: 'ready' | 'in-flight' | 'waiting' | 'done';
+  /** Tells a wake-up that is still meant from one that is not. */
+  stamp: number;
+  /** Which token the request under way carries. */
+  tokenAge: number;
+}
+
+interface Alarm {
+  readonly task: Task;
+  /** null = the deadline; else a wake-up for this stamp. */
+  readonly stamp: number | null;
+}
+
+export function createSession(dialect: Dialect): OemSession {
+  const session = new Session(dialect);
+  return {
+    oem: dialect.oem,
+    capabilities: dialect.capabilities,
+    submit: (job, nowMs) => session.submit(job, nowMs),
+    receive: (id, outcome, nowMs) => session.receive(id, outcome, nowMs),
+    timeout: (nowMs) => session.timeout(nowMs),
+    nextTimeoutMs: () => session.nextTimeoutMs(),
+    takeOutput: () => session.takeOutput(),
+    takeReplies: () => session.takeReplies(),
+  };
+}
+
+const rankOf = (job: OemJob): Rank => {
+  switch (job.kind) {
+    case 'control':
+    case 'cancel':
+      return 0;
+    case 'enroll':
+    case 'read-command':
+    case 'read-enrollment':
+      return 1;
+    case 'read-state':
+      return 2;
+  }
+};
+
+const isWrite = (job: OemJob): boolean => job.kind === 'control' || job.kind === 'cancel' || job.kind === 'enroll';
+
+class Session {
+  readonly #dialect: Dialect;
+  readonly #clock: ScriptClock = { nowMs: 0 };
+  readonly #ready = [createFifo<Task>(), createFifo<Task>(), createFifo<Task>()] as const;
+  readonly #alarms = createHeap<Alarm>();
+  readonly #active = new Map<string, Task>();
+  readonly #inFlight = new Map<number, Task>();
+  /** Writes that wait for the one under way at the same device; an entry exists while one is. */
+  readonly #lanes = new Map<string, OemJob[]>();
+  readonly #flow: Flow;
+  readonly #token: TokenKeeper;
+  #queued = 0;
+  #nextId = 1;
+  #out: OemHttpOut[] = [];
+  #replies: OemReply[] = [];
+
+  constructor(dialect: Dialect) {
+    this.#dialect = dialect;
+    this.#flow = createFlow(dialect.limits);
+    this.#token = createTokenKeeper(dialect.auth, dialect.oem);
+  }
+
+  submit(job: OemJob, nowMs: EpochMs): void {
+    if (this.#active.has(job.jobId)) return;
+    const max = rankOf(job) === 0 ? QUEUE_MAX + CONTROL_EXTRA : QUEUE_MAX;
+    if (this.#active.size + this.#queued >= max) {
+      this.#replies.push({ kind: 'not-sent', jobId: job.jobId, message: `${max} jobs are waiting already` });
+      return;
+    }
+    if (isWrite(job)) this.#enterLane(job, nowMs);
+    else this.#start(job, nowMs);
+    this.#pump(nowMs);
+  }
+
+  receive(requestId: number, outcome: HttpOutcome, nowMs: EpochMs): void {
+    if (this.#token.owns(requestId)) this.#token.receive(outcome, nowMs);
+    const task = this.#inFlight.get(requestId);
+    if (task !== undefined) {
+      this.#inFlight.delete(requestId);
+      if (outcome.kind === 'lost') this.#failed(task, 'no answer came', true, nowMs);
+      else this.#answered(task, outcome.response, nowMs);
+    }
+    this.#pump(nowMs);
+  }
+
+  timeout(nowMs: EpochMs): void {
+    for (;;) {
+      const atMs = this.#alarms.peekMs();
+      if (atMs === null || atMs > nowMs) break;
+      const alarm = this.#alarms.pop();
+      if (alarm !== undefined) this.#ring(alarm, nowMs);
+    }
+    this.#pump(nowMs);
+  }
+
+  nextTimeoutMs(): EpochMs | null {
+    let nextMs = this.#nextAlarmMs() ?? Number.POSITIVE_INFINITY;
+    for (const queue of this.#ready) {
+      const head = this.#head(queue);
+      if (head === undefined) continue;
+      const freeMs = Math.max(this.#flow.freeMs(this.#clock.nowMs), this.#token.freeMs(this.#clock.nowMs));
+      // With the window full, or a token on its way, an answer comes before anything can be sent.
+      const blocked = this.#token.isAwaited() || this.#inFlight.size >= this.#flow.window();
+      nextMs = Math.min(nextMs, blocked ? head.deadlineMs : Math.min(head.deadlineMs, freeMs));
+    }
+    return nextMs === Number.POSITIVE_INFINITY ? null : nextMs;
+  }
+
+  takeOutput(): OemHttpOut[] {
+    const out = this.#out;
+    this.#out = [];
+    return out;
+  }
+
+  takeReplies(): OemReply[] {
+    const replies = this.#replies;
+    this.#replies = [];
+    return replies;
+  }
+
+  #nextAlarmMs(): EpochMs | null {
+    while (this.#alarms.peek()?.task.state === 'done') this.#alarms.pop();
+    return this.#alarms.peekMs();
+  }
+
+  /** The first task of a queue that is still ready; what left that state otherwise is dropped here. */
+  #head(queue: Fifo<Task>): Task | undefined {
+    for (;;) {
+      const task = queue.peek();
+      if (task === undefined || task.state === 'ready') return task;
+      queue.take();
+    }
+  }
+
+  #enterLane(job: OemJob, nowMs: EpochMs): void {
+    const lane = this.#lanes.get(job.vendorDeviceId);
+    if (lane === undefined) {
+      this.#lanes.set(job.vendorDeviceId, []);
+      this.#start(job, nowMs);
+      return;
+    }
+    if (lane.some((j) => j.jobId === job.jobId)) return;
+    for (let i = lane.length - 1; i >= 0; i--) {
+      const older = lane[i];
+      if (older === undefined || !replaces(job, older)) continue;
+      lane.splice(i, 1);
+      this.#queued -= 1;
+      this.#replies.push({ kind: 'not-sent', jobId: older.jobId, message: `replaced by the newer job ${job.jobId}` });
+    }
+    lane.push(job);
+    this.#queued += 1;
+  }
+
+  #start(job: OemJob, nowMs: EpochMs): void {
+    const isControl = job.kind === 'control';
+    if (isControl && nowMs > job.notAfterMs) {
+      this.#replies.push({
+        kind: 'not-sent',
+        jobId: job.jobId,
+        message: 'its time had passed before it could be sent',
+      });
+      this.#leaveLane(job, nowMs);
+      return;
+    }
+    const task: Task = {
+      job,
+      rank: rankOf(job),
+      script: this.#dialect.script(job, this.#clock),
+      step: null,
+      deadlineMs: isControl ? job.notAfterMs + 1 : nowMs + this.#dialect.capabilities.telemetryPeriodMs,
+      tries: 0,
+      unauthorised: 0,
+      state: 'ready',
+      stamp: 0,
+      tokenAge: 0,
+    };
+    this.#active.set(job.jobId, task);
+    if (task.rank === 0) this.#alarms.push(task.deadlineMs, { task, stamp: null });
+    this.#resume(task, null, nowMs);
+  }
+
+  #resume(task: Task, answer: Answer | null, nowMs: EpochMs): void {
+    this.#clock.nowMs = nowMs;
+    const next = answer === null ? task.script.next() : task.script.next(answer);
+    task.tries = 0;
+    task.unauthorised = 0;
+    if (next.done === true) this.#finish(task, next.value, nowMs);
+    else this.#take(task, next.value, nowMs);
+  }
+
+  #take(task: Task, step: Step, nowMs: EpochMs): void {
+    if (step.kind === 'wait') {
+      task.step = null;
+      this.#extend(task, nowMs + step.ms + DOUBT_MS);
+      this.#wakeAt(task, nowMs + step.ms);
+      return;
+    }
+    task.step = step;
+    this.#queue(task);
+  }
+
+  #queue(task: Task): void {
+    task.state = 'ready';
+    this.#ready[task.rank].push(task);
+  }
+
+  #wakeAt(task: Task, atMs: EpochMs): void {
+    task.state = 'waiting';
+    task.stamp += 1;
+    this.#alarms.push(atMs, { task, stamp: task.stamp });
+  }
+
+  #extend(task: Task, untilMs: EpochMs): void {
+    if (untilMs <= task.deadlineMs) return;
+    task.deadlineMs = untilMs;
+    if (task.rank === 0) this.#alarms.push(untilMs, { task, stamp: null });
+  }
+
+  #ring({ task, stamp }: Alarm, nowMs: EpochMs): void {
+    if (stamp === null) {
+      const over = task.state === 'ready' || (task.state === 'waiting' && task.step !== null);
+      if (over && nowMs >= task.deadlineMs) this.#expire(task, nowMs);
+      return;
+    }
+    if (task.state !== 'waiting' || task.stamp !== stamp) return;
+    if (task.step === null) this.#resume(task, { kind: 'waited' }, nowMs);
+    else this.#queue(task);
+  }
+
+  #expire(task: Task, nowMs: EpochMs): void {
+    const tried = task.tries > 0 && task.step?.safe === true;
+    task.stamp += 1;
+    this.#resume(
+      task,
+      tried
+        ? { kind: 'no-answer', why: 'no usable answer before the deadline' }
+        : { kind: 'not-sent', why: this.#flow.reason(nowMs) ?? this.#token.reason() ?? 'not sent before the deadline' },
+      nowMs,
+    );
+  }
+
+  #finish(task: Task, reply: OemReply, nowMs: EpochMs): void {
+    task.state = 'done';
+    this.#active.delete(task.job.jobId);
+    this.#replies.push(reply);
+    if (isWrite(task.job)) this.#leaveLane(task.job, nowMs);
+  }
+
+  #leaveLane(job: OemJob, nowMs: EpochMs): void {
+    const lane = this.#lanes.get(job.vendorDeviceId);
+    const next = lane?.shift();
+    if (next === undefined) {
+      this.#lanes.delete(job.vendorDeviceId);
+      return;
+    }
+    this.#queued -= 1;
+    this.#start(next, nowMs);
+  }
+
+  #pump(nowMs: EpochMs): void {
+    this.#clock.nowMs = nowMs;
+    for (;;) {
+      const queue = this.#nextQueue(nowMs);
+      if (queue === undefined) return;
+      if (this.#inFlight.size >= this.#flow.window() || this.#flow.freeMs(nowMs) > nowMs) return;
+      if (!this.#hasToken(nowMs)) return;
+      const task = queue.take();
+      if (task?.state === 'ready' && task.step !== null) this.#send(task, task.step, nowMs);
+    }
+  }
+
+  /** Ends the jobs at the heads whose time is over; returns the first queue that still holds one. */
+  #nextQueue(nowMs: EpochMs): Fifo<Task> | undefined {
+    let first: Fifo<Task> | undefined;
+    for (const queue of this.#ready) {
+      let head = this.#head(queue);
+      while (head !== undefined && nowMs >= head.deadlineMs) {
+        queue.take();
+        this.#expire(head, nowMs);
+        head = this.#head(queue);
+      }
+      if (head !== undefined) first ??= queue;
+    }
+    return first;
+  }
+
+  #hasToken(nowMs: EpochMs): boolean {
+    if (this.#token.isValid(nowMs)) return true;
+    const request = this.#token.wanted(nowMs, this.#nextId);
+    if (request === null) return false;
+    this.#out.push({ requestId: this.#nextId, request, timeoutMs: nowMs + REQUEST_TIMEOUT_MS });
+    this.#nextId += 1;
+    return false;
+  }
+
+  #send(task: Task, step: HttpStep, nowMs: EpochMs): void {
+    if (step.quotaSite !== null && !this.#flow.siteFree(step.quotaSite, nowMs)) {
+      this.#resume(task, { kind: 'not-sent', why: `the day's quota of site ${step.quotaSite} is used up` }, nowMs);
+      return;
+    }
+    this.#flow.sent(step.quotaSite, nowMs);
+    const token = this.#token.use();
+    task.state = 'in-flight';
+    task.tokenAge = token.age;
+    this.#inFlight.set(this.#nextId, task);
+    const { method, path, body } = step;
+    this.#out.push({
+      requestId: this.#nextId,
+      request: { method, path, headers: this.#dialect.headers(token.value), body },
+      timeoutMs: nowMs + REQUEST_TIMEOUT_MS,
+    });
+    this.#nextId += 1;
+  }
+
+  #answered(task: Task, response: HttpResponse, nowMs: EpochMs): void {
+    const { status } = response;
+    if (status >= 200 && status < 300) {
+      const body = readBody(response.body);
+      this.#flow.succeeded();
+      if (body === null) this.#failed(task, 'the answer is not a JSON object', false, nowMs);
+      else this.#resume(task, { kind: 'ok', body }, nowMs);
+      return;
+    }
+    if (status === 429) {
+      this.#flow.throttled(retryAfterS(response), nowMs);
+      this.#again(task, nowMs);
+      return;
+    }
+    if (status === 401 && this.#dialect.auth !== null && task.unauthorised === 0) {
+      task.unauthorised += 1;
+      this.#token.refused(task.tokenAge);
+      this.#again(task, nowMs);
+      return;
+    }
+    if (status === 503) {
+      this.#flow.failed(nowMs);
+      task.tries += 1;
+      if (task.rank > 0 && task.tries >= TRIES_MAX) this.#giveUp(task, 'the cloud is unavailable (503)', nowMs);
+      else this.#later(task, nowMs);
+      return;
+    }
+    if (status >= 400 && status < 500) {
+      this.#flow.succeeded();
+      const { code, message } = this.#dialect.errorOf(status, readBody(response.body) ?? {});
+      this.#resume(task, { kind: 'refused', status, code, message }, nowMs);
+      return;
+    }
+    this.#failed(task, `the cloud answered ${status}`, status >= 500, nowMs);
+  }
+
+  /** A failure that leaves open whether the request took effect. */
+  #failed(task: Task, why: string, counts: boolean, nowMs: EpochMs): void {
+    if (counts) this.#flow.failed(nowMs);
+    if (task.step?.safe !== true) {
+      this.#extend(task, nowMs + DOUBT_MS);
+      this.#resume(task, { kind: 'doubtful', why }, nowMs);
+      return;
+    }
+    task.tries += 1;
+    if (task.tries >= TRIES_MAX) this.#giveUp(task, why, nowMs);
+    else this.#later(task, nowMs);
+  }
+
+  #giveUp(task: Task, why: string, nowMs: EpochMs): void {
+    this.#resume(task, { kind: 'no-answer', why: `${why}, ${task.tries} times` }, nowMs);
+  }
+
+  #later(task: Task, nowMs: EpochMs): void {
+    if (nowMs >= task.deadlineMs) this.#expire(task, nowMs);
+    else this.#wakeAt(task, nowMs + backoffMs(task.tries, task.job.jobId));
+  }
+
+  /** Back to the head of its queue: nothing was done. */
+  #again(task: Task, nowMs: EpochMs): void {
+    if (nowMs >= task.deadlineMs) {
+      this.#expire(task, nowMs);
+      return;
+    }
+    task.state = 'ready';
+    this.#ready[task.rank].putBack(task);
+  }
+}
+
+/** A newer control takes the place of one that has not begun, when their windows overlap. */
+function replaces(newer: OemJob, older: OemJob): boolean {
+  if (newer.kind !== 'control' || older.kind !== 'control') return false;
+  return newer.startMs < older.endMs && older.startMs < newer.endMs;
+}
+
+function retryAfterS(response: HttpResponse): number | null {
+  const text = response.headers['retry-after'];
+  return text !== undefined && /^\d{1,5}$/.test(text) ? Number(text) : null;
+}
