@@ -121,6 +121,7 @@ ${table({
   columns: DEVICE_COLUMNS,
   rows: shown.map((d, i) => deviceRow(m, e, d, t, i < CHAINS_MAX)),
   interactive: true,
+  stack: true,
   empty: 'No device was asked.',
 })}</article>`;
 }
@@ -160,8 +161,7 @@ const DEVICE_COLUMNS = [
   { label: 'Group' },
   { label: 'Through' },
   ...['Asked', 'Delivered', 'Of asked', '10-in-10', 'Rebound'].map((label) => ({ label, numeric: true })),
-  { label: 'Why not more' },
-  { label: 'What happened' },
+  { label: 'Why not more, and what happened' },
 ];
 
 function deviceRow(m: RunMeasures, e: EventMeasure, d: DeviceEventMeasure, t: Times, withChain: boolean): Cell[] {
@@ -178,12 +178,17 @@ function deviceRow(m: RunMeasures, e: EventMeasure, d: DeviceEventMeasure, t: Ti
     figure(d.ratio, percent(d.ratio)),
     figure(d.derivedWh, d.derivedWh === null ? 'none' : kwhFigure(d.derivedWh)),
     plain(d.snapbackWh),
-    { show: why.length === 0 ? 'nothing missing' : why.map((w) => html`<div>${w}</div>`), sort: missingWh(d) },
-    text(withChain ? chainCell(m, e, d, t) : 'in the run log'),
+    {
+      show: [
+        why.length === 0 ? 'nothing missing' : why.map((w) => html`<div>${w}</div>`),
+        withChain ? chain(m, e, d, t) : null,
+      ],
+      sort: missingWh(d),
+    },
   ];
 }
 
-function chainCell(m: RunMeasures, e: EventMeasure, d: DeviceEventMeasure, t: Times): Html {
+function chain(m: RunMeasures, e: EventMeasure, d: DeviceEventMeasure, t: Times): Html {
   const steps = chainOf(m, e, d).map((s) => html`<li><time>${t.clock(s.atMs)}</time><span>${s.text}</span></li>`);
   return html`<details><summary>step by step</summary><ol class="chain">${steps}</ol></details>`;
 }

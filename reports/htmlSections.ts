@@ -41,6 +41,7 @@ export function commands(m: RunMeasures, t: Times): Html {
         text(k.detail),
       ]),
     interactive: true,
+    stack: true,
     empty: 'Every command succeeded.',
   });
   const refusals = table({
@@ -116,6 +117,7 @@ export function cloudsAndFaults(m: RunMeasures, t: Times): Html {
         text(a.acted ? 'yes' : 'no'),
         text(a.why),
       ]),
+    stack: true,
     empty: 'No weather alert.',
   });
   const clouds = table({

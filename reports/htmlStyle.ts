@@ -42,21 +42,21 @@ tfoot th,tfoot td{font-weight:700;border-top:2px solid var(--line)}
 .num{text-align:right;white-space:nowrap}
 thead .num{white-space:normal;min-width:5.2rem}
 tbody th{min-width:6.5rem}
-td{min-width:5rem}td.num{min-width:0}
+td{min-width:5rem}td.num{min-width:0}td:has(details){min-width:16rem}
 th button{all:unset;cursor:pointer;font-weight:600}
 th button:hover{text-decoration:underline}
 th button:focus-visible{outline:2px solid var(--link);outline-offset:2px}
 th[aria-sort=ascending] button::after{content:" \\25B2"}
 th[aria-sort=descending] button::after{content:" \\25BC"}
-.filter{display:block;font-size:.92rem;color:var(--soft);margin-top:.8em}
-.filter input{font:inherit;color:inherit;background:var(--bg);border:1px solid var(--line);border-radius:8px;padding:5px 10px;width:min(100%,22rem);margin-left:6px}
+.filter{display:block;margin-bottom:.5em;font-size:.92rem;color:var(--soft);margin-top:.4em}
+.filter input{font:inherit;color:inherit;background:var(--bg);border:1px solid var(--line);border-radius:8px;padding:5px 10px;width:min(calc(100% - 3.4rem),22rem);margin-left:6px}
 .bars{list-style:none;padding:0;margin:.6em 0;display:grid;gap:8px}
 .bars li{display:grid;grid-template-columns:minmax(220px,2fr) 3fr minmax(150px,auto);gap:4px 14px;align-items:center}
 .bars i{display:block;height:14px;border-radius:4px;background:var(--bar);min-width:2px}
 .bars .ok i{background:var(--good)}
 .bars .track{background:var(--head);border-radius:4px}
 .bars b{font-variant-numeric:tabular-nums;text-align:right}
-.bars small{color:var(--soft);font-weight:400}
+.bars small{white-space:nowrap;color:var(--soft);font-weight:400}
 .chart{margin:.8em 0;min-height:60px;position:relative}
 .u-legend{font-size:.88rem;text-align:left;color:var(--ink)}
 .u-legend .u-marker{width:1.2em;height:.8em}
@@ -64,7 +64,7 @@ th[aria-sort=descending] button::after{content:" \\25BC"}
 .u-legend .u-label{font-weight:400}.u-legend .u-marker{border-radius:3px}
 .u-title{font-size:.98rem;font-weight:600}
 details>summary{cursor:pointer;color:var(--link)}
-.chain{margin:.5em 0 0;padding:0;list-style:none;min-width:19rem;font-size:.9rem}
+.chain{margin:.5em 0 0;padding:0;list-style:none;min-width:17rem;font-size:.9rem}
 .chain li{display:grid;grid-template-columns:3.4rem 1fr;gap:10px;padding:3px 0;border-left:2px solid var(--line);padding-left:10px}
 .chain time{color:var(--soft);white-space:nowrap}
 .facts{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:.6em 0}
@@ -76,7 +76,7 @@ main,header>div,footer>div{padding:0 12px}section{padding:16px 14px;border-radiu
 .bars li{grid-template-columns:1fr auto}.bars .track{grid-column:1/-1;grid-row:2}.facts{grid-template-columns:1fr}.facts dd{margin-bottom:.4em}
 .tiles{grid-template-columns:1fr 1fr}.tiles li:last-child:nth-child(odd){grid-column:1/-1}.u-title{font-size:.9rem}
 .stack thead{display:none}.stack tr{display:block;border-top:1px solid var(--line);padding:8px 0}.stack tr:first-child{border-top:0}.stack th,.stack td{display:block;border:0;padding:2px 12px}
-.stack td::before{content:attr(data-label) ": ";color:var(--soft)}
+.stack td.num{text-align:left}.stack td::before{content:attr(data-label) ": ";color:var(--soft)}
 th,td{padding:6px 9px}nav ul{padding:9px 12px}}
 @media print{
 :root{--bg:#fff;--card:#fff;--ink:#000;--soft:#333;--line:#bbb;--head:#eee;--good:#065f46;--bad:#991b1b;--warn:#713f12;--goodbg:#fff;--badbg:#fff;--warnbg:#fff;--link:#000;color-scheme:light}

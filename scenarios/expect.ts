@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { EndReason, TerminalStatus } from '../src/domain/command.ts';
 import * as s from './scalars.ts';
 
 /**
@@ -19,6 +20,7 @@ export const NEVER = {
   'ledger-residual': 'a meter interval of any site whose energies do not add up to zero',
 } as const;
 
+/** The names under which the measures of a run put down missing energy. */
 export const SHORTFALL_REASONS = [
   'not_enrolled',
   'enrollment_pending',
@@ -29,16 +31,27 @@ export const SHORTFALL_REASONS = [
   'low_soc',
   'reserve',
   'site_not_controllable',
+  'fleet_too_small',
+  'no_plan',
+  'not_measured',
+  'link_lost',
+  'device_offline',
+  'late_start',
+  'no_command',
   'delivery_failed',
   'oem_refused',
   'outcome_unknown',
-  'device_offline',
+  'no_telemetry',
   'no_effect',
+  'cancelled',
+  'superseded',
+  'no_route',
+  'earlier_discharge',
   'effect_partly_seen',
-  'late_start',
+  'small_deviation',
 ] as const;
 
-const TERMINAL_STATUSES = [
+export const TERMINAL_STATUSES = [
   'succeeded',
   'partial',
   'failed',
@@ -47,9 +60,9 @@ const TERMINAL_STATUSES = [
   'superseded',
   'ignored',
   'rejected',
-] as const;
+] as const satisfies readonly TerminalStatus[];
 
-const END_REASONS = [
+export const END_REASONS = [
   'effect_seen',
   'effect_partly_seen',
   'storm_guard',
@@ -67,7 +80,7 @@ const END_REASONS = [
   'no_route',
   'site_not_controllable',
   'released',
-] as const;
+] as const satisfies readonly EndReason[];
 
 const NEVER_NAMES = [
   'discharge-below-reserve',

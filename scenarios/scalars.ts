@@ -5,6 +5,9 @@ import { z } from 'zod';
  * an example; the reader prints it after "expected". A number stands without its unit, because the unit ends the
  * field's name; a length of time is text with its unit.
  */
+/** −0 is 0: it would print, sort and hash as another number. */
+const plainZero = (n: number): number => n + 0;
+
 interface Range {
   readonly min: number;
   readonly max: number;
@@ -17,18 +20,18 @@ interface Range {
  */
 export function quantity(unit: string, { min, max, example }: Range) {
   const error = `a number of ${unit} from ${min} to ${max}, without the unit, like ${example}`;
-  return z.number({ error }).min(min, { error }).max(max, { error });
+  return z.number({ error }).min(min, { error }).max(max, { error }).overwrite(plainZero);
 }
 
 /** A quantity that may not be 0: a capacity, a rating. */
 export function positive(unit: string, { max, example }: { max: number; example: number }) {
   const error = `a number of ${unit} above 0 and at most ${max}, without the unit, like ${example}`;
-  return z.number({ error }).gt(0, { error }).max(max, { error });
+  return z.number({ error }).gt(0, { error }).max(max, { error }).overwrite(plainZero);
 }
 
 export function whole(what: string, { min, max, example }: Range) {
   const error = `${what}: a whole number from ${min} to ${max}, like ${example}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
+  return z.int({ error }).min(min, { error }).max(max, { error }).overwrite(plainZero);
 }
 
 export const kw = () => quantity('kW', { min: 0, max: 1_000_000, example: 5 });
@@ -39,18 +42,18 @@ export const pct = () => quantity('%', { min: 0, max: 100, example: 20 });
 /** A part of a whole, 0 to 1. */
 export function share() {
   const error = 'a share from 0 to 1, like 0.9 for 90 %';
-  return z.number({ error }).min(0, { error }).max(1, { error });
+  return z.number({ error }).min(0, { error }).max(1, { error }).overwrite(plainZero);
 }
 
 export function ratio(max: number) {
   const error = `a ratio from 0 to ${max}, like 0.9 for 90 %`;
-  return z.number({ error }).min(0, { error }).max(max, { error });
+  return z.number({ error }).min(0, { error }).max(max, { error }).overwrite(plainZero);
 }
 
 /** Of the energy that goes in, what comes out: never 0, never more than went in. */
 export function efficiency() {
   const error = 'a ratio above 0 and at most 1, like 0.9 for 90 %';
-  return z.number({ error }).gt(0, { error }).max(1, { error });
+  return z.number({ error }).gt(0, { error }).max(1, { error }).overwrite(plainZero);
 }
 
 /** CAISO's offer cap is 2000 and ERCOT's was 9000 $/MWh [memory]; the bounds only catch a wrong unit. */

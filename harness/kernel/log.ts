@@ -3,7 +3,7 @@
  *
  * Canonical form: keys sorted by UTF-16 code unit, no spaces, numbers as ECMAScript prints them, as RFC 8785 (JSON
  * Canonicalization Scheme) 3.2 has it. One value has one line, whatever order its keys were written in.
- * - −0 is written 0: as in RFC 8785, the two are one number here.
+ * - −0 is written 0, as ECMAScript prints it: the two are one number here.
  * - NaN and ±Infinity have no JSON form and are refused; an unknown value is null, never NaN.
  * - A property whose value is undefined is left out, as if it were absent. undefined in an array, or by itself, is
  *   refused, because leaving it out would shift the rest.
@@ -30,7 +30,7 @@ function write(value: unknown, depth: number, place: string): string {
       return quote(value);
     case 'number':
       if (!Number.isFinite(value)) return refuse(value, place);
-      return value === 0 ? '0' : `${value}`;
+      return `${value}`;
     case 'boolean':
       return value ? 'true' : 'false';
     case 'object':
@@ -51,11 +51,7 @@ function writeArray(values: readonly unknown[], depth: number, place: string): s
     const value = values[i];
     // The common case, a series of numbers, does not pay for a place it will not need.
     text +=
-      typeof value === 'number' && Number.isFinite(value)
-        ? value === 0
-          ? '0'
-          : `${value}`
-        : write(value, depth + 1, `${place}[${i}]`);
+      typeof value === 'number' && Number.isFinite(value) ? `${value}` : write(value, depth + 1, `${place}[${i}]`);
   }
   return `${text}]`;
 }
@@ -70,7 +66,7 @@ function writeObject(value: object, depth: number, place: string): string {
     if (field === undefined) continue;
     text += text.length > 1 ? `,${quoted}` : quoted;
     if (typeof field === 'string') text += quote(field);
-    else if (typeof field === 'number' && Number.isFinite(field)) text += field === 0 ? '0' : `${field}`;
+    else if (typeof field === 'number' && Number.isFinite(field)) text += `${field}`;
     else text += write(field, depth + 1, `${place}.${key}`);
   }
   return `${text}}`;

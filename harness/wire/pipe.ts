@@ -9,7 +9,7 @@
  *
  *   open()    a's SYN, b's answer, a's ACK: a is told after two travel times, b after three. While the network is cut
  *             a is told 'timeout' after connectTimeoutMs; while b refuses, 'refused' after two travel times
- *   close()   orderly: the other end is told once what was sent before has arrived
+ *   close()   orderly: the other end is told once what was sent before has arrived, and is then closed as well
  *   cut()     the network goes silent: what is on the way and what is sent later vanishes and nobody is told. A
  *             connection that lived then is half-open and stays so, even after mend(): bytes were lost in it, and TCP
  *             does not go on behind a gap. Each end finds out by its own time-outs. Only a new open() brings contact
@@ -262,6 +262,7 @@ export class BytePipe {
     if (!reaches) return;
     this.#laterTo(peer, this.#behaviour.delayMs, () => {
       if (!this.#carrying) return;
+      this.#tap(peer.name, 'fin', NOTHING, false);
       this.#carrying = false;
       this.#forget(peer, 'closed');
     });
@@ -271,8 +272,7 @@ export class BytePipe {
     if (side.connection === null || octets.length === 0) return;
     if (!this.#reaches(side)) return this.#tap(side.name, 'data', octets.slice(), true, side.connection);
     if (side.inFlightBytes + octets.length > this.#inFlightBytesMax) {
-      // Told later, not inside send(); until then nothing passes, so that no gap is seen.
-      this.#carrying = false;
+      // Told later, not inside send(). What is sent until then is voided by the reset: no gap is seen.
       this.#later(0, () => this.reset());
       return;
     }

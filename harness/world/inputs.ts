@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { Scenario } from '../../scenarios/schema.ts';
 import { endMsOf, startMsOf } from '../../scenarios/times.ts';
@@ -54,7 +54,7 @@ export function loadInputs(request: {
   const { scenario, random, dataDir } = request;
   const notes: Note[] = [];
   const span = { startMs: startMsOf(scenario), endMs: endMsOf(scenario) };
-  const readText = (path: string) => readTextFile(resolve(dataDir, path), path);
+  const readText = (path: string) => readTextFile(resolve(dataDir, path), basename(path));
   const prices = { scenario, span, random, readText, note: (n: Note) => void notes.push(n) };
   const { dayAhead, realTime } = scenario.market;
   return {

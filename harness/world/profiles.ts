@@ -44,7 +44,7 @@ export function makeProfiles(request: {
     groupScale.set(group.group, scaleFor(group, rows));
     load.push(...rows);
   }
-  const pv = [pvUnitProfile({ weather, startMs: fromMs, minutes })];
+  const pv = load.length === 0 ? [] : [pvUnitProfile({ weather, startMs: fromMs, minutes })];
   const perStep = historyStepMs / MS_PER_MIN;
   invariant(Number.isInteger(before / perStep), 'the history is a whole number of meter intervals');
   return {

@@ -12,7 +12,7 @@ import type { Home } from './homes.ts';
 export const WORKSPACE_ID = 'testbed';
 
 /** The points map of a site that names none of its own. */
-export const MAP_REVISION = 'an2018-001';
+export const MAP_REVISION = 'AN2018-001';
 
 export function setUpInputs(scenario: Scenario, homes: readonly Home[]): CoreInput[] {
   return [

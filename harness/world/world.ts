@@ -14,6 +14,7 @@ import { createFleet, type Fleet } from '../../simulators/battery/fleet.ts';
 import type { FleetDevice } from '../../simulators/battery/fleetInput.ts';
 import { CAPABILITIES } from '../../src/oem/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
+import type { Segment } from '../wire/pipe.ts';
 import { type CloudSite, makeClouds, vendorIdOf } from './clouds.ts';
 import { type CoreDriver, createCoreDriver } from './coreDriver.ts';
 import { scheduleFaults } from './faults.ts';
@@ -42,8 +43,8 @@ export interface WorldRequest {
   readonly onMeter?: (interval: MeterInterval) => void;
   /** Called about every simulated hour. */
   readonly onProgress?: (atMs: EpochMs) => void;
-  /** Octets on a DNP3 link, for a capture. */
-  readonly onOctets?: (siteId: string, from: 'master' | 'outstation', octets: Uint8Array, atMs: EpochMs) => void;
+  /** A tap beside the DNP3 link of a site, for a capture. */
+  readonly tapOf?: (siteId: string) => (segment: Segment) => void;
 }
 
 /** How the world ended: for tests and the summary. */

@@ -4,7 +4,7 @@
  * unquoted field, a file whose last line has no line end (it was cut off: the last number may have lost digits).
  * Rows carry the number of their line in the file, so that a message leads to the place.
  */
-import { inputError, nearestName, show } from '../../src/domain/errors.ts';
+import { InputError, type InputProblem, inputError, nearestName, show } from '../../src/domain/errors.ts';
 
 export interface CsvRow {
   /** Line of the file the row begins on, from 1. */
@@ -171,15 +171,23 @@ export function tableOf(all: readonly CsvRow[], source: string): CsvTable {
  */
 export function columnIndex(table: CsvTable, name: string): number {
   const index = table.header.indexOf(name);
-  if (index >= 0) return index;
-  const near = nearestName(name, table.header);
-  throw inputError({
-    source: table.source,
-    place: 'header',
-    value: `the columns ${table.header.slice(0, 12).join(', ')}${table.header.length > 12 ? ', …' : ''}`,
-    expected: `a column ${show(name)}`,
-    ...(near === undefined ? {} : { didYouMean: near }),
+  if (index < 0) requireColumns(table, [name]);
+  return index;
+}
+
+/**
+ * @throws InputError with every missing column; the nearest name is looked for among those that are not wanted anyway
+ */
+export function requireColumns(table: CsvTable, names: readonly string[]): void {
+  const spare = table.header.filter((name) => !names.includes(name));
+  const shown = `the columns ${table.header.slice(0, 12).join(', ')}${table.header.length > 12 ? ', …' : ''}`;
+  const problems = names.flatMap((name): InputProblem[] => {
+    if (table.header.includes(name)) return [];
+    const near = nearestName(name, spare);
+    const problem = { source: table.source, place: 'header', value: shown, expected: `a column ${show(name)}` };
+    return [near === undefined ? problem : { ...problem, didYouMean: near }];
   });
+  if (problems.length > 0) throw new InputError(problems);
 }
 
 export interface CellPlace {

@@ -5,7 +5,7 @@
 import { inputError, nearestName, show } from '../../src/domain/errors.ts';
 import { isoUtc } from '../../src/domain/time.ts';
 import type { DataNote, Series } from '../../src/ports/series.ts';
-import { type CsvTable, csvTable } from './csv.ts';
+import { type CsvTable, csvTable, requireColumns } from './csv.ts';
 import {
   dlapRows,
   ercotRows,
@@ -107,14 +107,17 @@ export function readPrices({ text, source, node, market }: ReadPricesInput): Pri
   };
 }
 
-/** The format that shares most of its columns with the header; its reader then names a column that is missing. */
+/** The format that shares most of its columns with the header; what it lacks of them is then named. */
 function formatOf(table: CsvTable): FormatReader {
   const shares = FORMATS.map((f) => ({
     reader: f,
     share: f.columns.filter((name) => table.header.includes(name)).length / f.columns.length,
   }));
   const best = shares.reduce((a, b) => (b.share > a.share ? b : a));
-  if (best.share > 0) return best.reader;
+  if (best.share > 0) {
+    requireColumns(table, best.reader.columns);
+    return best.reader;
+  }
   const near = nearestName(
     table.header[0] ?? '',
     FORMATS.flatMap((f) => f.columns.slice(0, 1)),

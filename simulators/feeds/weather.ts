@@ -12,7 +12,7 @@
  */
 import { inputError, show } from '../../src/domain/errors.ts';
 import type { DataNote } from '../../src/ports/series.ts';
-import { type CsvRow, columnIndex, csvRows, numberOf, tableOf } from './csv.ts';
+import { type CsvRow, columnIndex, csvRows, numberOf, requireColumns, tableOf } from './csv.ts';
 import { clampedIrradiance, type TypicalYear, typicalYear, type WeatherHour, type YearHead } from './typicalYear.ts';
 
 /**
@@ -103,15 +103,25 @@ function epwHour(row: CsvRow, { source, notes }: { source: string; notes: DataNo
   };
 }
 
+const TMY3_COLUMNS = {
+  date: 'Date (MM/DD/YYYY)',
+  time: 'Time (HH:MM)',
+  ghi: 'GHI (W/m^2)',
+  dni: 'DNI (W/m^2)',
+  dhi: 'DHI (W/m^2)',
+  dryBulb: 'Dry-bulb (C)',
+};
+
 function readTmy3(rows: readonly CsvRow[], source: string): TypicalYear {
   const table = tableOf(rows.slice(1), source);
+  requireColumns(table, Object.values(TMY3_COLUMNS));
   const columns = {
-    date: columnIndex(table, 'Date (MM/DD/YYYY)'),
-    time: columnIndex(table, 'Time (HH:MM)'),
-    ghi: columnIndex(table, 'GHI (W/m^2)'),
-    dni: columnIndex(table, 'DNI (W/m^2)'),
-    dhi: columnIndex(table, 'DHI (W/m^2)'),
-    dryBulb: columnIndex(table, 'Dry-bulb (C)'),
+    date: columnIndex(table, TMY3_COLUMNS.date),
+    time: columnIndex(table, TMY3_COLUMNS.time),
+    ghi: columnIndex(table, TMY3_COLUMNS.ghi),
+    dni: columnIndex(table, TMY3_COLUMNS.dni),
+    dhi: columnIndex(table, TMY3_COLUMNS.dhi),
+    dryBulb: columnIndex(table, TMY3_COLUMNS.dryBulb),
   };
   const notes: DataNote[] = [];
   const hours = table.rows.map((row) => tmy3Hour(row, { source, notes, columns }));
@@ -128,14 +138,7 @@ function readTmy3(rows: readonly CsvRow[], source: string): TypicalYear {
   return typicalYear({ ...place, format: 'tmy3' }, { hours, notes });
 }
 
-interface Tmy3Columns {
-  readonly date: number;
-  readonly time: number;
-  readonly ghi: number;
-  readonly dni: number;
-  readonly dhi: number;
-  readonly dryBulb: number;
-}
+type Tmy3Columns = Readonly<Record<keyof typeof TMY3_COLUMNS, number>>;
 
 function tmy3Hour(
   row: CsvRow,
@@ -162,16 +165,16 @@ function tmy3Hour(
   };
   const dryBulb = missing(columns.dryBulb)
     ? Number.NaN
-    : numberOf(field(columns.dryBulb), { ...at('Dry-bulb (C)'), ...TEMPERATURE_C });
+    : numberOf(field(columns.dryBulb), { ...at(TMY3_COLUMNS.dryBulb), ...TEMPERATURE_C });
   return {
     row: row.line,
     month: Number(date[1]),
     day: Number(date[2]),
     hourEnding: Number(time[1]),
     temperatureC: dryBulb,
-    ghiWPerM2: irradiance(columns.ghi, 'GHI (W/m^2)'),
-    dniWPerM2: irradiance(columns.dni, 'DNI (W/m^2)'),
-    dhiWPerM2: irradiance(columns.dhi, 'DHI (W/m^2)'),
+    ghiWPerM2: irradiance(columns.ghi, TMY3_COLUMNS.ghi),
+    dniWPerM2: irradiance(columns.dni, TMY3_COLUMNS.dni),
+    dhiWPerM2: irradiance(columns.dhi, TMY3_COLUMNS.dhi),
   };
 }
 

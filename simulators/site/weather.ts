@@ -17,7 +17,7 @@ import { cosZenith, erbsDiffuseRatio, extraterrestrialWPerM2, haurwitzGhiWPerM2 
 export interface SyntheticWeatherInput extends Place {
   readonly startMs: EpochMs;
   readonly hours: number;
-  /** Lows and highs [°C]: one for all days, or one a solar day (the last one goes on). */
+  /** Lows and highs [°C]: one for all days, or one a day from that which holds the start (the last one goes on). */
   readonly lowC: number | readonly number[];
   readonly highC: number | readonly number[];
   /** How far a day strays from them, standard deviation [°C]. */
@@ -76,15 +76,16 @@ function temperatures(input: SyntheticWeatherInput, { startMs, hours }: Hours): 
     const day = Math.floor(ms / MS_PER_DAY);
     return { day, hour: (ms - day * MS_PER_DAY) / MS_PER_HOUR };
   });
-  const firstDay = clock[0]?.day ?? 0;
+  // Clock time runs up to two hours ahead of solar time: a run from local midnight means the solar day about to begin.
+  const dayBefore = Math.floor((startMs + solarMs + 2 * MS_PER_HOUR) / MS_PER_DAY) - 1;
   const rng = random('weather/temperature');
-  // One day more at each end: its low or high shapes the first and the last night.
-  const days = Array.from({ length: (clock.at(-1)?.day ?? 0) - firstDay + 3 }, (_, i): Extremes => {
+  // Days more at each end: their lows and highs shape the first and the last night. Index 2 is the first named day.
+  const days = Array.from({ length: (clock.at(-1)?.day ?? 0) - dayBefore + 3 }, (_, i): Extremes => {
     const shift = rng.normal(0, dayToDayC);
-    const low = ofDay(input.lowC, i - 1) + shift;
-    return { low, high: Math.max(low, ofDay(input.highC, i - 1) + shift) };
+    const low = ofDay(input.lowC, i - 2) + shift;
+    return { low, high: Math.max(low, ofDay(input.highC, i - 2) + shift) };
   });
-  return Float64Array.from(clock, ({ day, hour }) => round1(temperatureAt(hour, day - firstDay + 1, days)));
+  return Float64Array.from(clock, ({ day, hour }) => round1(temperatureAt(hour, day - dayBefore + 1, days)));
 }
 
 const ofDay = (values: number | readonly number[], day: number): number =>

@@ -10,7 +10,9 @@ export type AgendaItem =
   | { readonly kind: 'command-check'; readonly commandId: string }
   | { readonly kind: 'command-finish'; readonly commandId: string }
   | { readonly kind: 'command-verify'; readonly commandId: string }
-  | { readonly kind: 'enrollment-check'; readonly enrollmentId: string };
+  | { readonly kind: 'undo-check'; readonly deviceId: string; readonly jobId: string }
+  /** Key of the enrollment in the state. */
+  | { readonly kind: 'enrollment-check'; readonly enrollmentKey: string };
 
 interface Entry {
   readonly atMs: EpochMs;

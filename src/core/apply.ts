@@ -1,12 +1,14 @@
+import type { Command, CommandOutcome, EndReason } from '../domain/command.ts';
 import type { Fact } from '../domain/fact.ts';
-import { eventEndMs, eventStartMs } from '../domain/program.ts';
+import { eventEndMs, eventStartMs, type GridEvent } from '../domain/program.ts';
 import { startOfLocalDay } from '../domain/time.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import type { CoreSettings } from './settings.ts';
 import { bidKey, type CoreState, deviceTagKey, enrollmentKey, priceKey } from './state.ts';
+import { UNDO_RETRY_MS } from './undo.ts';
 
-/** How often a pending application is asked after. */
-const ENROLLMENT_CHECK_MS = 30 * MS_PER_MIN;
+/** When a new application is asked after for the first time. */
+const ENROLLMENT_FIRST_CHECK_MS = MS_PER_MIN;
 /** When, after the start of a command, its state at the cloud is read: past Enphase's five minutes of retries. */
 const COMMAND_CHECK_MS = 6 * MS_PER_MIN;
 
@@ -30,6 +32,8 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
         stormActive: false,
         reachable: true,
         openCommandId: null,
+        lastCommandId: null,
+        undo: null,
       });
       tag(state, fact.device.deviceId, fact.device.tags);
       return;
@@ -66,7 +70,7 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
     case 'event.cancelled':
     case 'event.measured':
     case 'dispatch.planned':
-      return eventChanged(state, fact, settings);
+      return eventChanged(state, fact, atMs, settings);
     case 'prices.published':
       state.prices.set(priceKey(fact.node, fact.market), fact);
       return;
@@ -88,10 +92,21 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
     case 'command.ended':
       return commandChanged(state, fact, atMs, settings);
     case 'undo.sent':
-      state.counters.job += 1;
-      state.jobs.set(fact.jobId, { kind: 'undo', deviceId: fact.deviceId, vendorRef: fact.vendorRef });
-      return;
+      return undoSent(state, fact, atMs);
   }
+}
+
+/** An emergency stop voids every approval of the site: control comes back only with a new one by a second person. */
+function undoSent(state: CoreState, fact: FactOf<'undo.sent'>, atMs: EpochMs): void {
+  const { deviceId, jobId, what, vendorRef, why } = fact;
+  state.counters.job += 1;
+  state.jobs.set(jobId, { kind: 'undo', deviceId, vendorRef });
+  state.agenda.add(atMs + UNDO_RETRY_MS, { kind: 'undo-check', deviceId, jobId });
+  change(state, deviceId, (d) => {
+    const isAgain = d.undo?.what === what && d.undo.vendorRef === vendorRef;
+    d.undo = { jobId, what, vendorRef, why, attempt: isAgain ? (d.undo?.attempt ?? 0) + 1 : 1 };
+    if (what === 'emergency-stop') state.approvals.set(d.device.siteId, []);
+  });
 }
 
 function change(
@@ -129,17 +144,16 @@ function enrollmentChanged(state: CoreState, fact: FactOf<'enrollment.changed'>,
   if (known === undefined) {
     state.counters.enrollment += 1;
     const { enrollmentId, deviceId, programId, to } = fact;
-    state.enrollments.set(key, { enrollmentId, deviceId, programId, status: to });
+    state.enrollments.set(key, { enrollmentId, deviceId, programId, status: to, submittedAtMs: null });
   } else {
     known.status = fact.to;
   }
   const members = state.enrolledIn.get(fact.programId) ?? new Set();
   members.add(fact.deviceId);
   state.enrolledIn.set(fact.programId, members);
-  if (fact.to === 'submitted') {
-    state.agenda.add(atMs + MS_PER_MIN, { kind: 'enrollment-check', enrollmentId: key });
-    state.agenda.add(atMs + ENROLLMENT_CHECK_MS, { kind: 'enrollment-check', enrollmentId: key });
-  }
+  if (fact.to !== 'submitted') return;
+  if (known !== undefined) known.submittedAtMs = atMs;
+  state.agenda.add(atMs + ENROLLMENT_FIRST_CHECK_MS, { kind: 'enrollment-check', enrollmentKey: key });
 }
 
 type EventFact = FactOf<
@@ -152,8 +166,8 @@ type EventFact = FactOf<
   | 'dispatch.planned'
 >;
 
-function eventChanged(state: CoreState, fact: EventFact, settings: CoreSettings): void {
-  if (fact.type === 'event.offered') return eventOffered(state, fact, settings);
+function eventChanged(state: CoreState, fact: EventFact, atMs: EpochMs, settings: CoreSettings): void {
+  if (fact.type === 'event.offered') return eventOffered(state, fact, atMs, settings);
   const eventId = fact.type === 'dispatch.planned' ? fact.dispatch.eventId : eventIdOf(fact);
   const entry = state.events.get(eventId);
   if (entry === undefined) return;
@@ -166,7 +180,7 @@ function eventChanged(state: CoreState, fact: EventFact, settings: CoreSettings)
       return;
     case 'event.cancelled':
       entry.status = 'cancelled';
-      return;
+      return setEventDays(state, entry.event.programId);
     case 'event.measured':
       return;
     case 'event.answered': {
@@ -188,7 +202,7 @@ function eventChanged(state: CoreState, fact: EventFact, settings: CoreSettings)
 const eventIdOf = (fact: Exclude<EventFact, { type: 'dispatch.planned' | 'event.offered' }>): string =>
   fact.type === 'event.measured' ? fact.performance.eventId : fact.eventId;
 
-function eventOffered(state: CoreState, fact: FactOf<'event.offered'>, settings: CoreSettings): void {
+function eventOffered(state: CoreState, fact: FactOf<'event.offered'>, atMs: EpochMs, settings: CoreSettings): void {
   const { event } = fact;
   state.counters.event += 1;
   state.events.set(event.eventId, {
@@ -199,19 +213,39 @@ function eventOffered(state: CoreState, fact: FactOf<'event.offered'>, settings:
     failures: new Map(),
     requestedMj: new Map(),
   });
-  if (event.kind === 'incentive') return;
+  setEventDays(state, event.programId);
   const { eventId } = event;
   const startMs = eventStartMs(event);
   const endMs = eventEndMs(event);
-  state.agenda.add(startMs - settings.planLeadMs, { kind: 'plan', eventId });
   state.agenda.add(startMs, { kind: 'event-start', eventId });
-  for (let t = startMs; t < endMs; t += settings.controlPeriodMs) state.agenda.add(t, { kind: 'plan', eventId });
+  if (event.kind !== 'incentive') {
+    for (const t of planTimes(event, atMs, settings)) state.agenda.add(t, { kind: 'plan', eventId });
+    state.agenda.add(endMs + settings.meterDelayMs, { kind: 'event-measure', eventId });
+  }
   state.agenda.add(endMs, { kind: 'event-end', eventId });
-  state.agenda.add(endMs + settings.meterDelayMs, { kind: 'event-measure', eventId });
-  const timeZone = state.programs.get(event.programId)?.timeZone ?? 'UTC';
-  const days = state.eventDays.get(event.programId) ?? new Set();
-  for (let t = startMs; t < endMs; t += settings.controlPeriodMs) days.add(startOfLocalDay(t, timeZone));
-  state.eventDays.set(event.programId, days);
+}
+
+/** Once ahead of the event, or now if it is that late; then at the start of each interval and each period inside it. */
+function planTimes(event: GridEvent, atMs: EpochMs, settings: CoreSettings): Set<EpochMs> {
+  const times = new Set([Math.max(atMs, eventStartMs(event) - settings.planLeadMs)]);
+  for (const i of event.intervals) {
+    for (let t = i.startMs; t < i.endMs; t += settings.controlPeriodMs) if (t >= atMs) times.add(t);
+  }
+  return times;
+}
+
+/** Days of events that were not called off before they began. */
+function setEventDays(state: CoreState, programId: string): void {
+  const timeZone = state.programs.get(programId)?.timeZone ?? 'UTC';
+  const days = new Set<EpochMs>();
+  for (const { event, status, lastDispatch } of state.events.values()) {
+    if (event.programId !== programId || (status === 'cancelled' && lastDispatch === null)) continue;
+    for (const i of event.intervals) {
+      days.add(startOfLocalDay(i.startMs, timeZone));
+      days.add(startOfLocalDay(i.endMs - 1, timeZone));
+    }
+  }
+  state.eventDays.set(programId, days);
 }
 
 type CommandFact = FactOf<
@@ -235,7 +269,9 @@ function commandChanged(state: CoreState, fact: CommandFact, atMs: EpochMs, sett
       entry.attempt = fact.attempt;
       state.counters.job += 1;
       state.jobs.set(fact.jobId, { kind: 'command', commandId: fact.commandId });
-      return;
+      return change(state, command.deviceId, (d) => {
+        d.undo = null;
+      });
     case 'command.acknowledged':
       entry.status = 'acknowledged';
       entry.vendorRef = fact.vendorRef;
@@ -250,19 +286,16 @@ function commandChanged(state: CoreState, fact: CommandFact, atMs: EpochMs, sett
       entry.outcome = fact.outcome;
       const device = state.devices.get(command.deviceId);
       if (device?.openCommandId === command.commandId) device.openCommandId = null;
-      noteFailure(state, entry.command.cause, command.deviceId, fact.outcome.status);
+      noteFailure(state, command, fact.outcome);
     }
   }
 }
 
-function noteFailure(
-  state: CoreState,
-  cause: { kind: string; eventId?: string },
-  deviceId: string,
-  status: string,
-): void {
-  if (cause.kind !== 'dispatch' || cause.eventId === undefined) return;
-  if (status !== 'failed' && status !== 'rejected') return;
+/** A device that could not be heard has not failed; one that took a command and did nothing has. */
+const FAILURES: readonly EndReason[] = ['no_effect', 'delivery_failed', 'oem_refused', 'no_route', 'outcome_unknown'];
+
+function noteFailure(state: CoreState, { cause, deviceId }: Command, outcome: CommandOutcome): void {
+  if (cause.kind !== 'dispatch' || !FAILURES.includes(outcome.reason)) return;
   const failures = state.events.get(cause.eventId)?.failures;
   failures?.set(deviceId, (failures.get(deviceId) ?? 0) + 1);
 }
@@ -282,9 +315,10 @@ function commandAccepted(state: CoreState, fact: FactOf<'command.accepted'>, set
     outcome: null,
   });
   const device = state.devices.get(command.deviceId);
-  if (device !== undefined) device.openCommandId = command.commandId;
   const { commandId } = command;
   if (device === undefined) return;
+  device.lastCommandId = device.openCommandId;
+  device.openCommandId = commandId;
   const { source } = device.device;
   const capabilities = source.kind === 'oem' ? settings.capabilities[source.oem] : null;
   if (capabilities !== null && !capabilities.scheduledStart) {

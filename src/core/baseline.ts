@@ -38,6 +38,8 @@ export interface Baseline {
   readonly adjustmentNote: string;
 }
 
+const HALF_DAY_MIN = 720;
+
 /** A local day: 23, 24 or 25 hours. */
 export interface LocalDay {
   readonly midnightMs: EpochMs;
@@ -48,17 +50,15 @@ export interface LocalDay {
 export const isIn = (day: LocalDay, atMs: EpochMs): boolean =>
   atMs >= day.midnightMs && atMs < day.midnightMs + day.lengthMs;
 
+function localDay(atMs: EpochMs, timeZone: string, back = 0): LocalDay {
+  const midnightMs = startOfLocalDay(atMs, timeZone, -back);
+  const lengthMs = startOfLocalDay(atMs, timeZone, 1 - back) - midnightMs;
+  return { midnightMs, lengthMs, isWeekend: localParts(midnightMs, timeZone).weekday >= 6 };
+}
+
 /** The local day of an instant and the DAYS_BACK_MAX days before it, newest first. */
 export function localDaysBack(atMs: EpochMs, timeZone: string): LocalDay[] {
-  const days: LocalDay[] = [];
-  let nextMs = startOfLocalDay(atMs, timeZone, 1);
-  for (let back = 0; back <= DAYS_BACK_MAX; back++) {
-    const midnightMs = startOfLocalDay(atMs, timeZone, -back);
-    const { weekday } = localParts(midnightMs, timeZone);
-    days.push({ midnightMs, lengthMs: nextMs - midnightMs, isWeekend: weekday >= 6 });
-    nextMs = midnightMs;
-  }
-  return days;
+  return Array.from({ length: DAYS_BACK_MAX + 1 }, (_, back) => localDay(atMs, timeZone, back));
 }
 
 /**
@@ -78,8 +78,9 @@ export function tenInTen(request: {
   const { history, startMs, endMs, timeZone } = request;
   const calendar = request.calendar ?? localDaysBack(startMs, timeZone);
   const days = similarDays({ ...request, calendar });
+  const around = [...calendar.slice(0, 2), localDay(endMs - 1, timeZone)];
   const at = (atMs: EpochMs): number | null => {
-    const today = calendar.find((d) => isIn(d, atMs)) ?? localDaysBack(atMs, timeZone)[0];
+    const today = around.find((d) => isIn(d, atMs));
     return today === undefined ? null : meanOver({ history, days, atMs, today, timeZone });
   };
   const raw = intervals(startMs, endMs, history.stepMs).map(at);
@@ -127,7 +128,9 @@ export function onDay(request: {
   const sameElapsed = day.midnightMs + (atMs - today.midnightMs);
   if (today.lengthMs === day.lengthMs) return sameElapsed;
   const wanted = minuteOfDay(atMs, timeZone);
-  const shifted = sameElapsed + (wanted - minuteOfDay(sameElapsed, timeZone)) * MS_PER_MIN;
+  const lateMin = minuteOfDay(sameElapsed, timeZone) - wanted;
+  const shortWay = ((lateMin + 3 * HALF_DAY_MIN) % (2 * HALF_DAY_MIN)) - HALF_DAY_MIN;
+  const shifted = sameElapsed - shortWay * MS_PER_MIN;
   return isIn(day, shifted) && minuteOfDay(shifted, timeZone) === wanted ? shifted : null;
 }
 

@@ -77,7 +77,8 @@ function refusal(ctx: Context, request: CommandRequest): string | null {
 
 function inputObstacle(entry: DeviceEntry, input: CommandInput): string | null {
   const { powerW, minimumBatteryReserve: low = 0, maximumBatteryReserve: high = 100 } = input;
-  if (!(low >= 0 && low <= high && high <= 100)) return `reserves ${low} %, ${high} % are not 0 ≤ minimum ≤ maximum ≤ 100`;
+  if (!(low >= 0 && low <= high && high <= 100))
+    return `reserves ${low} %, ${high} % are not 0 ≤ minimum ≤ maximum ≤ 100`;
   if (powerW === undefined) return null;
   if (!(Number.isInteger(powerW) && powerW >= 0)) {
     return `powerW ${powerW} is not a whole number of watts ≥ 0; the direction is the operating mode`;
@@ -159,7 +160,13 @@ export function tryNextPath(ctx: Context, entry: CommandEntry, after: string): v
   const device = ctx.state.devices.get(deviceId);
   if (device === undefined) return;
   if (ctx.nowMs >= notAfterMs) {
-    return end(ctx, commandId, 'expired', 'not_after_passed', `its latest start had passed before it was sent (${after})`);
+    return end(
+      ctx,
+      commandId,
+      'expired',
+      'not_after_passed',
+      `its latest start had passed before it was sent (${after})`,
+    );
   }
   const choice = nextPath(ctx, entry, device);
   if (choice.kind === 'none') return end(ctx, commandId, 'rejected', choice.reason, `${choice.why} (${after})`);

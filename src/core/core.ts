@@ -1,22 +1,12 @@
 import type { Device } from '../domain/device.ts';
-import { InvariantError } from '../domain/errors.ts';
+import { InvariantError, invariant } from '../domain/errors.ts';
 import type { Fact } from '../domain/fact.ts';
 import { programTag } from '../domain/program.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { OemReply } from '../ports/oem.ts';
 import type { AgendaItem } from './agenda.ts';
 import { apply } from './apply.ts';
-import {
-  check,
-  finish,
-  onCommandReply,
-  requestBatch,
-  requestCommand,
-  send,
-  undo,
-  verify,
-  withdraw,
-} from './commands.ts';
+import { end, finish, openEntry, requestBatch, requestCommand, send, verify, withdraw } from './commands.ts';
 import type { Context } from './context.ts';
 import { plan } from './dispatch.ts';
 import { effectsOf } from './effects.ts';
@@ -34,9 +24,11 @@ import type { CoreInput, Effect } from './input.ts';
 import { publishPrices, submitBid, takeAwards } from './markets.ts';
 import { measureEvent } from './measure.ts';
 import { onFieldEvent, onTelemetry } from './observe.ts';
+import { check, onJobReply } from './replies.ts';
 import type { CoreSettings } from './settings.ts';
 import { type CoreState, newState } from './state.ts';
 import { TelemetryStore } from './telemetry.ts';
+import { checkUndo, undo } from './undo.ts';
 
 /**
  * The coordination core: a deterministic state machine. Input and time go in; facts and effects come out; state is the
@@ -57,13 +49,19 @@ export class Core {
   readonly state: CoreState = newState();
   readonly telemetry = new TelemetryStore();
   readonly #settings: CoreSettings;
+  #lastMs = Number.NEGATIVE_INFINITY;
 
   constructor(settings: CoreSettings) {
     this.#settings = settings;
   }
 
-  /** Takes one input at one time. Times may not run backwards. */
+  /**
+   * Takes one input at one time [epoch ms]. A request that cannot be met is a refusal in the output, no exception.
+   * @throws InvariantError when time runs backwards
+   */
   handle(input: CoreInput, nowMs: EpochMs): CoreOutput {
+    invariant(nowMs >= this.#lastMs, `time runs backwards: ${nowMs} after ${this.#lastMs}`);
+    this.#lastMs = nowMs;
     const facts: Fact[] = [];
     const effects: Effect[] = [];
     const refusals: { what: string; why: string }[] = [];
@@ -75,7 +73,8 @@ export class Core {
       emit: (fact) => {
         apply(this.state, fact, nowMs, this.#settings);
         facts.push(fact);
-        effects.push(...effectsOf(this.state, fact, this.#settings));
+        effects.push(...effectsOf(this.state, fact, nowMs, this.#settings));
+        if (fact.type === 'command.ended') this.telemetry.evidence.delete(fact.commandId);
       },
       ask: (effect) => effects.push(effect),
       refuse: (what, why) => refusals.push({ what, why }),
@@ -101,6 +100,7 @@ function decide(ctx: Context, input: CoreInput): void {
     case 'connect-device':
       return connect(ctx, input.device);
     case 'tag-device':
+      if (!ctx.state.devices.has(input.deviceId)) return ctx.refuse('tag-device', `${input.deviceId}: no such device`);
       return ctx.emit({ type: 'device.tagged', deviceId: input.deviceId, tags: input.tags });
     case 'create-program':
       return ctx.emit({ type: 'program.created', program: input.program });
@@ -126,6 +126,9 @@ function decide(ctx: Context, input: CoreInput): void {
     case 'batch':
       return requestBatch(ctx, input.batch);
     case 'cancel-command':
+      if (!ctx.state.commands.has(input.commandId)) {
+        return ctx.refuse('cancel-command', `${input.commandId}: no such command`);
+      }
       return withdraw(ctx, input.commandId, 'cancelled_by_actor', `cancelled by ${input.actor}`);
     case 'emergency-stop':
       return emergencyStop(ctx, input.deviceId, input.actor);
@@ -179,21 +182,23 @@ function connect(ctx: Context, device: Device): void {
   }
 }
 
+/** Needs no approval (promise S11). The open command is over at once; nothing but the stop itself leaves. */
 function emergencyStop(ctx: Context, deviceId: string, actor: string): void {
   const device = ctx.state.devices.get(deviceId);
   if (device === undefined || device.device.source.kind !== 'dnp3') {
     return ctx.refuse('emergency-stop', `${deviceId} is not a site behind DNP3`);
   }
-  if (device.openCommandId !== null)
-    withdraw(ctx, device.openCommandId, 'cancelled_by_actor', `emergency stop by ${actor}`);
-  undo(ctx, deviceId, 'emergency-stop', null, `by ${actor}`);
+  const open = openEntry(ctx, device);
+  if (open !== null) {
+    end(ctx, open.command.commandId, 'cancelled', 'cancelled_by_actor', `emergency stop by ${actor}`);
+  }
+  undo(ctx, deviceId, { what: 'emergency-stop', vendorRef: null, why: `by ${actor}` });
 }
 
 function onOemReply(ctx: Context, deviceId: string, reply: OemReply): void {
   if (reply.kind === 'state') return onTelemetry(ctx, deviceId, reply.state, reply.online);
-  if (reply.kind === 'enrollment') return onEnrollmentReply(ctx, deviceId, reply);
-  const use = ctx.state.jobs.get(reply.jobId);
-  if (use?.kind === 'command') onCommandReply(ctx, use.commandId, reply);
+  onEnrollmentReply(ctx, deviceId, reply);
+  onJobReply(ctx, reply);
 }
 
 function whatIsDue(ctx: Context): void {
@@ -223,7 +228,11 @@ function due(ctx: Context, item: AgendaItem): void {
       return finish(ctx, item.commandId);
     case 'command-verify':
       return verify(ctx, item.commandId);
-    case 'enrollment-check':
-      return checkEnrollment(ctx, item.enrollmentId);
+    case 'undo-check':
+      return checkUndo(ctx, item.deviceId, item.jobId);
+    case 'enrollment-check': {
+      const againMs = checkEnrollment(ctx, item.enrollmentKey);
+      if (againMs !== null) ctx.state.agenda.add(againMs, item);
+    }
   }
 }

@@ -1,9 +1,13 @@
+import type { CommandOutcome } from '../domain/command.ts';
 import type { Allocation } from '../domain/fact.ts';
-import { type ExclusionReason, eventEndMs, eventStartMs, programTag } from '../domain/program.ts';
+import { type EventInterval, type ExclusionReason, eventEndMs, eventStartMs, programTag } from '../domain/program.ts';
 import { type EpochMs, MS_PER_HOUR } from '../domain/units.ts';
 import { allocate, type Candidate } from './allocate.ts';
-import { accept, fieldLeave, withdraw } from './commands.ts';
+import { conclude, openEntry } from './commands.ts';
 import { type Context, capabilitiesOf, staleAfterMs } from './context.ts';
+import { order, ordersOf } from './orders.ts';
+import { ownUseW } from './ownUse.ts';
+import { dischargeLimitW } from './routing.ts';
 import { type DeviceEntry, deviceTagKey, type EventEntry, enrollmentKey } from './state.ts';
 
 /**
@@ -12,61 +16,92 @@ import { type DeviceEntry, deviceTagKey, type EventEntry, enrollmentKey } from '
  * A device's share is what it gives over its own baseline (what the battery would have done anyway at this time of
  * day, the mean of its meter over the last similar days), so its setpoint is share + baseline. What it can hold until
  * the end is limited by its power and by the energy above its reserve. Every device left out is named with the reason.
+ * The first plan is made some minutes ahead, from the telemetry of then, so that clouds have the command in time; the
+ * plan at the start puts right what has changed since.
  */
 
 /** A device whose commands failed this often in an event is left alone for the rest of it. */
 const FAILURES_MAX = 2;
 
 interface Assessment {
-  readonly deviceId: string;
+  readonly device: DeviceEntry;
   readonly baselineW: number;
   readonly capableW: number;
   readonly excluded: ExclusionReason | null;
   readonly candidate: Candidate;
 }
 
+/** What all devices of one plan are measured against. */
+interface Planning {
+  readonly entry: EventEntry;
+  readonly interval: EventInterval;
+  readonly startMs: EpochMs;
+  /** Shares of the plan before [W]. */
+  readonly held: ReadonlyMap<string, number>;
+}
+
+/** Makes the plan for the control period that begins now (or for the start of the event) and carries it out. */
 export function plan(ctx: Context, eventId: string): void {
   const entry = ctx.state.events.get(eventId);
   if (entry === undefined || entry.status === 'ended' || entry.status === 'cancelled') return;
   const startMs = Math.max(ctx.nowMs, eventStartMs(entry.event));
   const interval = entry.event.intervals.find((i) => i.startMs <= startMs && startMs < i.endMs);
   if (interval === undefined) return;
-  const first = ctx.nowMs < eventStartMs(entry.event);
-  const assessed = members(ctx, entry.event.programId).map((d) => assess(ctx, entry, d, startMs, interval.endMs));
+  const held = new Map(entry.lastDispatch?.allocations.map((a) => [a.deviceId, a.allocatedW]));
+  const planning = { entry, interval, startMs, held };
+  const assessed = members(ctx, entry.event.programId).map((device) => assess(ctx, planning, device));
   const able = assessed.filter((a) => a.excluded === null);
-  const shares = allocate({
-    targetW: interval.targetW,
-    candidates: able.map((a) => a.candidate),
-    deadbandRatio: ctx.settings.deadbandRatio,
+  const shares = allocate({ targetW: interval.targetW, candidates: able.map((a) => a.candidate) });
+  const wanted = able.flatMap((a) => toAllocation(a, shares.get(a.device.device.deviceId) ?? 0));
+  const orders = ordersOf(ctx, { eventId, startMs, targetW: interval.targetW, wanted });
+  emitPlan(ctx, planning, { assessed, shares, allocations: orders.allocations });
+  for (const a of assessed) release(ctx, eventId, a, (shares.get(a.device.device.deviceId) ?? 0) > 0);
+  for (const { deviceId, setpointW } of orders.changes) order(ctx, entry.event, { deviceId, setpointW, startMs });
+}
+
+function emitPlan(
+  ctx: Context,
+  planning: Planning,
+  result: {
+    readonly assessed: readonly Assessment[];
+    readonly shares: ReadonlyMap<string, number>;
+    readonly allocations: readonly Allocation[];
+  },
+): void {
+  const { entry, interval, startMs } = planning;
+  const { targetW } = interval;
+  const plannedW = result.allocations.reduce((sum, a) => sum + a.allocatedW, 0);
+  const excluded = result.assessed.flatMap(({ device, capableW, excluded: why }) => {
+    const { deviceId } = device.device;
+    const reason = why ?? ((result.shares.get(deviceId) ?? 0) > 0 ? null : 'not_needed');
+    return reason === null ? [] : [{ deviceId, reason, capableW }];
   });
-  const allocations = able.flatMap((a) => toAllocation(a, shares.get(a.deviceId) ?? 0));
-  const plannedW = allocations.reduce((sum, a) => sum + a.allocatedW, 0);
-  const idle = able.filter((a) => (shares.get(a.deviceId) ?? 0) === 0);
-  const excluded = [
-    ...assessed.flatMap((a) => (a.excluded === null ? [] : [{ ...left(a), reason: a.excluded }])),
-    ...idle.map((a) => ({ ...left(a), reason: 'not_needed' as const })),
-  ];
-  const periodEndMs = first ? startMs : Math.min(startMs + ctx.settings.controlPeriodMs, interval.endMs);
   ctx.emit({
     type: 'dispatch.planned',
     dispatch: {
-      eventId,
+      eventId: entry.event.eventId,
       periodStartMs: startMs,
-      periodEndMs,
-      targetW: interval.targetW,
-      allocations,
-      excluded: excluded.sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1)),
+      periodEndMs: periodEndMs(ctx, planning),
+      targetW,
+      allocations: result.allocations,
+      excluded,
       plannedW,
-      shortfallW: Math.max(0, interval.targetW - plannedW),
+      shortfallW: targetW - plannedW,
     },
   });
-  carryOut(ctx, entry, allocations, startMs);
 }
 
-const left = (a: Assessment) => ({ deviceId: a.deviceId, capableW: a.capableW });
+/** A plan holds until the next one; the first, made ahead, only announces: its period has no length. */
+function periodEndMs(ctx: Context, { entry, interval, startMs }: Planning): EpochMs {
+  if (ctx.nowMs < eventStartMs(entry.event)) return startMs;
+  const { controlPeriodMs } = ctx.settings;
+  const periods = Math.floor((startMs - interval.startMs) / controlPeriodMs) + 1;
+  return Math.min(interval.startMs + periods * controlPeriodMs, interval.endMs);
+}
 
 function toAllocation(a: Assessment, allocatedW: number): Allocation[] {
-  return allocatedW > 0 ? [{ deviceId: a.deviceId, allocatedW, setpointW: allocatedW + a.baselineW }] : [];
+  const { deviceId } = a.device.device;
+  return allocatedW > 0 ? [{ deviceId, allocatedW, setpointW: allocatedW + a.baselineW }] : [];
 }
 
 /** Devices that may take part in the event's program, enrolled or not, by id. */
@@ -77,35 +112,31 @@ export function members(ctx: Context, programId: string): DeviceEntry[] {
   return [...ids].sort().flatMap((id) => ctx.state.devices.get(id) ?? []);
 }
 
-function assess(
-  ctx: Context,
-  entry: EventEntry,
-  device: DeviceEntry,
-  startMs: EpochMs,
-  intervalEndMs: EpochMs,
-): Assessment {
+function assess(ctx: Context, planning: Planning, device: DeviceEntry): Assessment {
+  const { entry, interval, startMs, held } = planning;
   const { deviceId, nameplate } = device.device;
-  const heldW = entry.lastDispatch?.allocations.find((a) => a.deviceId === deviceId)?.allocatedW ?? 0;
-  const baselineW = Math.min(ownUseW(ctx, entry, device, startMs, intervalEndMs), nameplate.dischargeWMax);
-  const excluded = standing(ctx, entry, device, startMs);
-  const roomW = nameplate.dischargeWMax - baselineW;
-  const energy = energyLimit(ctx, device, startMs, eventEndMs(entry.event));
+  const endMs = eventEndMs(entry.event);
+  const limitW = dischargeLimitW(ctx, device, { startMs, endMs });
+  const usedW = ownUseW(ctx, { entry, device, startMs, endMs: interval.endMs });
+  const baselineW = Math.min(usedW, limitW);
+  const roomW = limitW - baselineW;
+  const energy = energyLimit(ctx, device, startMs, endMs);
   const capW = Math.max(0, Math.min(roomW, Math.floor(energy.holdW) - baselineW));
   const onOff = capabilitiesOf(ctx, device)?.powerControl === 'on-off';
-  const blockW = onOff
-    ? energy.wh * MS_PER_HOUR >= nameplate.dischargeWMax * ctx.settings.controlPeriodMs
-      ? roomW
-      : 0
-    : null;
-  const base = { deviceId, baselineW, candidate: { deviceId, capW, blockW, heldW } };
-  if (excluded !== null) return { ...base, excluded, capableW: roomW };
-  if (capW > 0) return { ...base, excluded: null, capableW: capW };
+  const lasts = energy.wh * MS_PER_HOUR >= limitW * Math.min(ctx.settings.controlPeriodMs, endMs - startMs);
+  const blockW = onOff ? (lasts ? roomW : 0) : null;
+  const base = { device, baselineW, candidate: { deviceId, capW, blockW, heldW: held.get(deviceId) ?? 0 } };
+  const excluded = standing(ctx, planning, device, limitW);
+  if (excluded !== null) return { ...base, excluded, capableW: Math.max(0, nameplate.dischargeWMax - usedW) };
+  if (roomW === 0) return { ...base, excluded: 'not_needed', capableW: 0 }; // gives all it has to its own site anyway
+  if (capW > 0 && blockW !== 0) return { ...base, excluded: null, capableW: capW };
   return { ...base, excluded: energy.atReserve ? 'reserve' : 'low_soc', capableW: roomW };
 }
 
 /** Why the device cannot take part whatever its energy; null if nothing stands against it. */
-function standing(ctx: Context, entry: EventEntry, device: DeviceEntry, startMs: EpochMs): ExclusionReason | null {
-  const { deviceId, source, nameplate } = device.device;
+function standing(ctx: Context, planning: Planning, device: DeviceEntry, limitW: number): ExclusionReason | null {
+  const { entry, startMs } = planning;
+  const { deviceId, source } = device.device;
   const enrollment = ctx.state.enrollments.get(enrollmentKey(deviceId, entry.event.programId));
   if (enrollment === undefined) return 'not_enrolled';
   if (enrollment.status === 'submitted' || enrollment.status === 'eligible') return 'enrollment_pending';
@@ -116,21 +147,20 @@ function standing(ctx: Context, entry: EventEntry, device: DeviceEntry, startMs:
   if (seen === undefined || ctx.nowMs - seen.state.sampledAtMs > staleAfterMs(ctx, device)) return 'stale_telemetry';
   if (device.stormActive) return 'storm_guard';
   if ((entry.failures.get(deviceId) ?? 0) >= FAILURES_MAX) return 'not_responding';
-  if (source.kind === 'dnp3') {
-    const endMs = eventEndMs(entry.event);
-    if (
-      seen.local ||
-      fieldLeave(ctx, device, { powerW: Math.min(1, nameplate.dischargeWMax), startMs, endMs }).kind === 'refused'
-    ) {
-      return 'site_not_controllable';
-    }
-  }
-  return null;
+  if (source.kind === 'dnp3' && (seen.local || limitW === 0)) return 'site_not_controllable';
+  return isTaken(ctx, entry.event.eventId, device, startMs) ? 'site_not_controllable' : null;
+}
+
+/** A person's command, or another event, has the device in the coming period: "newer beats older" must not swing to and fro. */
+function isTaken(ctx: Context, eventId: string, device: DeviceEntry, startMs: EpochMs): boolean {
+  const open = openEntry(ctx, device)?.command;
+  if (open === undefined || (open.cause.kind === 'dispatch' && open.cause.eventId === eventId)) return false;
+  return open.startMs < startMs + ctx.settings.controlPeriodMs && open.endMs > startMs;
 }
 
 /**
- * Energy above the reserve, as AC energy, and the power that holds it until the end. The sample's own discharge since it
- * was taken is counted off.
+ * Energy above the reserve, as AC energy [Wh], and the power that holds it until the end [W]. The sample's own discharge
+ * since it was taken is counted off. The reserve is the owner's or the manufacturer's, whichever is higher (promise S1).
  */
 function energyLimit(ctx: Context, device: DeviceEntry, startMs: EpochMs, endMs: EpochMs) {
   const seen = ctx.telemetry.latest.get(device.device.deviceId);
@@ -145,62 +175,32 @@ function energyLimit(ctx: Context, device: DeviceEntry, startMs: EpochMs, endMs:
   return { wh, holdW, atReserve: state.chargePercentage <= floorPct + 0.5 };
 }
 
-/** What the battery would discharge for its own site in [startMs, endMs): mean over the last similar days [W], whole. */
-function ownUseW(ctx: Context, entry: EventEntry, device: DeviceEntry, startMs: EpochMs, endMs: EpochMs): number {
-  const history = ctx.telemetry.batteryHistory(device.device.siteId);
-  const timeZone = ctx.state.sites.get(device.device.siteId)?.timeZone ?? 'UTC';
-  if (history === null) return 0;
-  const eventDays = ctx.state.eventDays.get(entry.event.programId) ?? new Set();
-  const days = ctx.telemetry.similarDaysOf(device.device.siteId, { history, startMs, timeZone, eventDays });
-  const midnight = days.midnightMs;
-  let sum = 0;
-  let n = 0;
-  for (const day of days.days) {
-    for (let t = startMs; t < endMs; t += history.stepMs) {
-      const wh = history.wh[Math.floor((day + (t - midnight) - history.startMs) / history.stepMs)];
-      if (wh === undefined || Number.isNaN(wh)) continue;
-      sum += wh;
-      n += 1;
-    }
+/** A device that has no share any more is let go; the end of its command says why. */
+function release(ctx: Context, eventId: string, a: Assessment, hasShare: boolean): void {
+  const open = openEntry(ctx, a.device)?.command;
+  if (hasShare || open?.cause.kind !== 'dispatch' || open.cause.eventId !== eventId) return;
+  if (open.endMs <= ctx.nowMs) return; // its verification is on the way
+  conclude(ctx, open.commandId, releaseOutcome(a.excluded ?? 'not_needed'));
+}
+
+function releaseOutcome(reason: ExclusionReason): CommandOutcome {
+  switch (reason) {
+    case 'offline':
+      return { status: 'failed', reason: 'device_offline', detail: 'the device went offline during the event' };
+    case 'stale_telemetry':
+      return { status: 'failed', reason: 'no_telemetry', detail: 'its telemetry stopped during the event' };
+    case 'storm_guard':
+      return { status: 'ignored', reason: 'storm_guard', detail: 'Storm Guard is active' };
+    case 'opted_out':
+      return { status: 'cancelled', reason: 'opted_out', detail: 'its owner opted out' };
+    case 'site_not_controllable':
+      return { status: 'cancelled', reason: 'site_not_controllable', detail: 'the site may no longer be controlled' };
+    case 'not_enrolled':
+    case 'enrollment_pending':
+    case 'low_soc':
+    case 'reserve':
+    case 'not_responding':
+    case 'not_needed':
+      return { status: 'cancelled', reason: 'released', detail: `the dispatcher let it go: ${reason}` };
   }
-  return n === 0 ? 0 : Math.max(0, Math.round((sum / n) * (MS_PER_HOUR / history.stepMs)));
-}
-
-/** Turns a plan into commands: only what changed by more than the dead-band is sent. */
-function carryOut(ctx: Context, entry: EventEntry, allocations: readonly Allocation[], startMs: EpochMs): void {
-  const wanted = new Map(allocations.map((a) => [a.deviceId, a]));
-  for (const device of members(ctx, entry.event.programId)) {
-    const { deviceId } = device.device;
-    const a = wanted.get(deviceId);
-    const open = openCommand(ctx, entry.event.eventId, device);
-    if (a === undefined) {
-      if (open !== null) withdraw(ctx, open.commandId, 'released', 'the dispatcher needs it no longer');
-    } else if (open === null || changed(ctx, device, open.powerW, a.setpointW)) {
-      order(ctx, entry, device, a.setpointW, startMs);
-    }
-  }
-}
-
-function openCommand(ctx: Context, eventId: string, device: DeviceEntry): { commandId: string; powerW: number } | null {
-  const command = device.openCommandId === null ? undefined : ctx.state.commands.get(device.openCommandId)?.command;
-  if (command === undefined || command.cause.kind !== 'dispatch' || command.cause.eventId !== eventId) return null;
-  return { commandId: command.commandId, powerW: command.input.powerW ?? 0 };
-}
-
-function changed(ctx: Context, device: DeviceEntry, beforeW: number, afterW: number): boolean {
-  if (capabilitiesOf(ctx, device)?.powerControl === 'on-off') return false;
-  const { deadbandW, deadbandRatio } = ctx.settings;
-  return Math.abs(afterW - beforeW) > Math.max(deadbandW, deadbandRatio * beforeW);
-}
-
-function order(ctx: Context, entry: EventEntry, device: DeviceEntry, setpointW: number, startMs: EpochMs): void {
-  const endMs = eventEndMs(entry.event);
-  accept(ctx, {
-    deviceId: device.device.deviceId,
-    input: { operatingMode: 'discharge', enableGridInteraction: true, powerW: setpointW },
-    startMs,
-    endMs,
-    notAfterMs: endMs,
-    cause: { kind: 'dispatch', eventId: entry.event.eventId, periodStartMs: startMs },
-  });
 }

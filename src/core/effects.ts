@@ -1,17 +1,20 @@
 import type { Fact } from '../domain/fact.ts';
-import type { OemJob } from '../ports/oem.ts';
-import { signedPowerW } from './commands.ts';
+import { type EpochMs, MS_PER_HOUR } from '../domain/units.ts';
+import type { FieldJob } from '../ports/field.ts';
+import type { OemCapabilities, OemJob } from '../ports/oem.ts';
 import type { Effect } from './input.ts';
+import { signedPowerW } from './routing.ts';
 import type { CoreSettings } from './settings.ts';
 import type { CommandEntry, CoreState, DeviceEntry } from './state.ts';
+import { UNDO_RETRY_MS } from './undo.ts';
 
-/** What follows from a fact outside the core. A pure function of the fact and the state after it. */
-export function effectsOf(state: CoreState, fact: Fact, settings: CoreSettings): Effect[] {
+/** What follows from a fact outside the core. A pure function of the fact, its time and the state after it. */
+export function effectsOf(state: CoreState, fact: Fact, atMs: EpochMs, settings: CoreSettings): Effect[] {
   switch (fact.type) {
     case 'command.sent':
-      return controlEffect(state, fact.commandId, fact.jobId);
+      return controlEffect(state, fact.commandId, fact.jobId, settings);
     case 'undo.sent':
-      return undoEffect(state, fact);
+      return undoEffect(state, fact, atMs);
     case 'enrollment.changed':
       return [
         ...applicationEffect(state, fact, settings),
@@ -30,21 +33,39 @@ export function effectsOf(state: CoreState, fact: Fact, settings: CoreSettings):
   }
 }
 
-function controlEffect(state: CoreState, commandId: string, jobId: string): Effect[] {
+function controlEffect(state: CoreState, commandId: string, jobId: string, settings: CoreSettings): Effect[] {
   const entry = state.commands.get(commandId);
   const device = entry === undefined ? undefined : state.devices.get(entry.command.deviceId);
   if (entry === undefined || device === undefined) return [];
   const { source, deviceId } = device.device;
   if (source.kind === 'dnp3') {
     const { startMs, endMs, input } = entry.command;
-    const job = { kind: 'setpoint', jobId, powerW: signedPowerW(device, input), startMs, endMs } as const;
+    const powerW = signedPowerW(device, input);
+    const job: FieldJob =
+      input.operatingMode === 'reset'
+        ? { kind: 'release', jobId }
+        : { kind: 'setpoint', jobId, powerW, startMs, endMs };
     return [{ kind: 'field', deviceId, connectionId: source.connectionId, job }];
   }
-  return [{ kind: 'oem', oem: source.oem, deviceId, job: controlJob(entry, source.vendorDeviceId, jobId) }];
+  const job = controlJob({
+    entry,
+    vendorDeviceId: source.vendorDeviceId,
+    jobId,
+    caps: settings.capabilities[source.oem],
+  });
+  return [{ kind: 'oem', oem: source.oem, deviceId, job }];
 }
 
-function controlJob(entry: CommandEntry, vendorDeviceId: string, jobId: string): OemJob {
+/** Discharge for the grid stops at the manufacturer's floor whatever was asked for (promise S1). */
+function controlJob(request: {
+  readonly entry: CommandEntry;
+  readonly vendorDeviceId: string;
+  readonly jobId: string;
+  readonly caps: OemCapabilities;
+}): OemJob {
+  const { entry, vendorDeviceId, jobId, caps } = request;
   const { input, startMs, endMs, notAfterMs } = entry.command;
+  const forGrid = input.enableGridInteraction && input.operatingMode === 'discharge';
   return {
     kind: 'control',
     jobId,
@@ -54,13 +75,13 @@ function controlJob(entry: CommandEntry, vendorDeviceId: string, jobId: string):
     powerW: input.powerW ?? null,
     startMs,
     endMs,
-    reservePctMin: input.minimumBatteryReserve ?? 0,
+    reservePctMin: Math.max(input.minimumBatteryReserve ?? 0, forGrid ? caps.reservePctMin : 0),
     reservePctMax: input.maximumBatteryReserve ?? 100,
     notAfterMs,
   };
 }
 
-function undoEffect(state: CoreState, fact: Extract<Fact, { type: 'undo.sent' }>): Effect[] {
+function undoEffect(state: CoreState, fact: Extract<Fact, { type: 'undo.sent' }>, atMs: EpochMs): Effect[] {
   const device = state.devices.get(fact.deviceId);
   if (device === undefined) return [];
   const { source, deviceId } = device.device;
@@ -74,12 +95,11 @@ function undoEffect(state: CoreState, fact: Extract<Fact, { type: 'undo.sent' }>
     const job = { kind: 'cancel', jobId, vendorDeviceId, vendorRef: fact.vendorRef ?? '' } as const;
     return [{ kind: 'oem', oem, deviceId, job }];
   }
-  return [{ kind: 'oem', oem, deviceId, job: resetJob(vendorDeviceId, jobId) }];
+  return [{ kind: 'oem', oem, deviceId, job: resetJob(vendorDeviceId, jobId, atMs) }];
 }
 
-/** A reset holds from now on and may be late: it undoes, it never starts anything. */
-function resetJob(vendorDeviceId: string, jobId: string): OemJob {
-  const [startMs, endMs] = [0, Number.MAX_SAFE_INTEGER];
+/** A reset holds from now on and may be late: it undoes, it never starts anything. The core says it again by itself. */
+function resetJob(vendorDeviceId: string, jobId: string, startMs: EpochMs): OemJob {
   return {
     kind: 'control',
     jobId,
@@ -88,10 +108,10 @@ function resetJob(vendorDeviceId: string, jobId: string): OemJob {
     mode: 'reset',
     powerW: null,
     startMs,
-    endMs,
+    endMs: startMs + MS_PER_HOUR,
     reservePctMin: 0,
     reservePctMax: 100,
-    notAfterMs: endMs,
+    notAfterMs: startMs + UNDO_RETRY_MS,
   };
 }
 

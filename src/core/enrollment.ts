@@ -1,6 +1,8 @@
 import { ENROLLMENT_NEXT, type EnrollmentStatus, programTag } from '../domain/program.ts';
+import { type EpochMs, MS_PER_DAY, MS_PER_MIN } from '../domain/units.ts';
 import type { OemReply } from '../ports/oem.ts';
 import { type Context, capabilitiesOf } from './context.ts';
+import type { Effect } from './input.ts';
 import { type DeviceEntry, type Enrollment, enrollmentKey } from './state.ts';
 
 /**
@@ -41,23 +43,38 @@ function howSubmitted(ctx: Context, device: DeviceEntry): string {
   return caps?.gridServices && !caps.autoEnroll ? 'application sent to the manufacturer' : 'submitted to the program';
 }
 
+/** The cloud's answer to an application, or to the question after it. Only the enrollment it was about moves. */
 export function onEnrollmentReply(ctx: Context, deviceId: string, reply: OemReply): void {
-  if (reply.kind !== 'enrollment') return;
-  if (reply.status !== 'approved' && reply.status !== 'rejected') return;
-  for (const e of pendingOf(ctx, deviceId)) {
-    move(
-      ctx,
-      e,
-      reply.status,
-      reply.status === 'approved' ? 'the test period was passed' : 'the manufacturer rejected it',
-    );
+  const pending = pendingOf(ctx, deviceId).find((e) => reply.jobId === applyJobId(e) || reply.jobId === readJobId(e));
+  if (pending === undefined) return;
+  if (reply.kind === 'refused' && reply.jobId === applyJobId(pending)) {
+    return move(ctx, pending, 'rejected', `the manufacturer refused the application: ${reply.code} ${reply.message}`);
   }
+  if (reply.kind !== 'enrollment') return;
+  if (reply.status === 'approved') return move(ctx, pending, 'approved', 'the test period was passed');
+  if (reply.status === 'rejected') return move(ctx, pending, 'rejected', 'the manufacturer rejected it');
+  // The application was lost on its way: it goes out again with the next question. Saying it twice changes nothing.
+  if (reply.status === 'not-enrolled') for (const effect of applicationOf(ctx, pending)) ctx.ask(effect);
 }
 
-function pendingOf(ctx: Context, deviceId: string): Enrollment[] {
-  return [...ctx.state.enrollments.values()].filter((e) => e.deviceId === deviceId && e.status === 'submitted');
+const pendingOf = (ctx: Context, deviceId: string): Enrollment[] =>
+  [...ctx.state.programs.keys()].flatMap((programId) => {
+    const e = ctx.state.enrollments.get(enrollmentKey(deviceId, programId));
+    return e?.status === 'submitted' ? [e] : [];
+  });
+
+const readJobId = (e: Enrollment): string => `read-${e.enrollmentId}`;
+const applyJobId = (e: Enrollment): string => `apply-${e.enrollmentId}`;
+
+function applicationOf(ctx: Context, e: Enrollment): Effect[] {
+  const device = ctx.state.devices.get(e.deviceId)?.device;
+  if (device === undefined || device.source.kind !== 'oem') return [];
+  const { oem, vendorDeviceId } = device.source;
+  const job = { kind: 'enroll', jobId: applyJobId(e), vendorDeviceId, programId: e.programId } as const;
+  return [{ kind: 'oem', oem, deviceId: e.deviceId, job }];
 }
 
+/** Takes a device out of a program; refused unless it is approved in it. */
 export function unenroll(ctx: Context, deviceId: string, programId: string, why: string): void {
   const e = ctx.state.enrollments.get(enrollmentKey(deviceId, programId));
   if (e === undefined || !ENROLLMENT_NEXT[e.status].includes('unenrolled')) {
@@ -71,18 +88,18 @@ function move(ctx: Context, e: Enrollment, to: EnrollmentStatus, why: string): v
   ctx.emit({ type: 'enrollment.changed', enrollmentId, deviceId, programId, from, to, why });
 }
 
-/** Asks the cloud about a pending application. */
-export function checkEnrollment(ctx: Context, key: string): void {
+/** How often a pending application is asked after, and for how long. */
+const CHECK_MS = 30 * MS_PER_MIN;
+const CHECK_MS_MAX = 90 * MS_PER_DAY;
+
+/** Asks the cloud about a pending application. @returns when to ask again [epoch ms]; null if it is settled or too old */
+export function checkEnrollment(ctx: Context, key: string): EpochMs | null {
   const e = ctx.state.enrollments.get(key);
-  if (e === undefined || e.status !== 'submitted') return;
+  if (e === undefined || e.status !== 'submitted' || e.submittedAtMs === null) return null;
   const device = ctx.state.devices.get(e.deviceId)?.device;
-  if (device === undefined || device.source.kind !== 'oem') return;
+  if (device === undefined || device.source.kind !== 'oem') return null;
   const { oem, vendorDeviceId } = device.source;
-  const job = {
-    kind: 'read-enrollment',
-    jobId: `read-${e.enrollmentId}`,
-    vendorDeviceId,
-    programId: e.programId,
-  } as const;
+  const job = { kind: 'read-enrollment', jobId: readJobId(e), vendorDeviceId, programId: e.programId } as const;
   ctx.ask({ kind: 'oem', oem, deviceId: e.deviceId, job });
+  return ctx.nowMs - e.submittedAtMs < CHECK_MS_MAX ? ctx.nowMs + CHECK_MS : null;
 }

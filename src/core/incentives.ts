@@ -30,6 +30,7 @@ export function registerResource(
   });
 }
 
+/** Offers an event and returns its id, or refuses it and returns null. Intervals touch, in order of time; power in W. */
 export function offerEvent(ctx: Context, offer: EventOffer): string | null {
   const why = offerObstacle(ctx, offer);
   if (why !== null) {
@@ -43,15 +44,18 @@ export function offerEvent(ctx: Context, offer: EventOffer): string | null {
 
 function offerObstacle(ctx: Context, offer: EventOffer): string | null {
   if (!ctx.state.programs.has(offer.programId)) return `${offer.programId}: no such program`;
-  if (offer.eventId !== undefined && ctx.state.events.has(offer.eventId)) return `${offer.eventId}: an event of this id exists`;
+  if (offer.eventId !== undefined && ctx.state.events.has(offer.eventId))
+    return `${offer.eventId}: an event of this id exists`;
   if (offer.intervals.length === 0) return 'an event needs at least one interval';
   let endMs = Number.NEGATIVE_INFINITY;
   for (const i of offer.intervals) {
     if (!(i.endMs > i.startMs)) return `interval at ${i.startMs} ends before it starts`;
     if (i.startMs < endMs) return `interval at ${i.startMs} overlaps the one before`;
+    if (endMs !== Number.NEGATIVE_INFINITY && i.startMs > endMs) return `a gap before the interval at ${i.startMs}`;
     if (!Number.isInteger(i.targetW) || i.targetW < 0) return `target ${i.targetW} W is not a whole number ≥ 0`;
     endMs = i.endMs;
   }
+  if (endMs <= ctx.nowMs) return 'the event is in the past';
   return overlapping(ctx, offer, endMs);
 }
 
@@ -65,6 +69,7 @@ function overlapping(ctx: Context, offer: EventOffer, endMs: number): string | n
   return null;
 }
 
+/** A resource declines, or changes its mind. Its running commands of the event are taken back; there is no penalty. */
 export function answerEvent(
   ctx: Context,
   a: {
@@ -78,6 +83,8 @@ export function answerEvent(
   const resource = ctx.state.resources.get(a.resourceId);
   if (event === undefined) return ctx.refuse('answer-event', `${a.eventId}: no such event`);
   if (resource === undefined) return ctx.refuse('answer-event', `${a.resourceId}: no such resource`);
+  if (resource.programId !== event.event.programId)
+    return ctx.refuse('answer-event', `${a.resourceId} is not in the program of ${a.eventId}`);
   if (event.status === 'ended' || event.status === 'cancelled')
     return ctx.refuse('answer-event', `${a.eventId} is ${event.status}`);
   ctx.emit({ type: 'event.answered', eventId: a.eventId, resourceId: a.resourceId, answer: a.answer, by: a.by });
@@ -98,6 +105,7 @@ export function endEvent(ctx: Context, eventId: string): void {
   if (ctx.state.events.get(eventId)?.status === 'started') ctx.emit({ type: 'event.ended', eventId });
 }
 
+/** Calls an event off; commands of it are taken back. A second time it changes nothing; after the end it is refused. */
 export function cancelEvent(ctx: Context, eventId: string, by: string): void {
   const entry = ctx.state.events.get(eventId);
   if (entry === undefined || entry.status === 'ended')
@@ -112,6 +120,7 @@ export function cancelEvent(ctx: Context, eventId: string, by: string): void {
   }
 }
 
+/** Takes a partner's readings [Wh]; refused whole if one of them is no reading. */
 export function takeReport(
   ctx: Context,
   r: {

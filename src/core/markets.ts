@@ -6,6 +6,8 @@ import { offerEvent } from './incentives.ts';
 import { bidKey } from './state.ts';
 
 /** Markets: prices call events, bids are submitted, awards are dispatched. */
+
+/** Keeps a price series [$/MWh, null = gap]; day-ahead ones call the events of programs that a price triggers. */
 export function publishPrices(
   ctx: Context,
   p: {
@@ -33,7 +35,7 @@ function callByPrice(
   const hours: EventInterval[] = [];
   p.usdPerMwh.forEach((price, i) => {
     const startMs = p.startMs + i * p.stepMs;
-    if (price === null || price < trigger.thresholdUsdPerMwh || startMs < ctx.nowMs) return;
+    if (price === null || !(price >= trigger.thresholdUsdPerMwh) || startMs < ctx.nowMs) return;
     if (!inWindow(startMs, program.timeZone, trigger.window)) return;
     hours.push({ startMs, endMs: startMs + p.stepMs, targetW: program.nominatedW, priceUsdPerMwh: price });
   });
@@ -43,10 +45,11 @@ function callByPrice(
   }
 }
 
-/** Whether a local wall-clock time lies in [start, end). */
+/** Whether a local wall-clock time lies in [start, end); a window that ends before it starts runs over midnight. */
 export function inWindow(atMs: EpochMs, timeZone: string, window: DailyWindow): boolean {
   const clock = localClock(atMs, timeZone);
-  return window.start <= clock && clock < window.end;
+  const [begun, over] = [window.start <= clock, window.end <= clock];
+  return window.start <= window.end ? begun && !over : begun || !over;
 }
 
 /** Groups intervals that touch. */
@@ -60,6 +63,7 @@ function adjacent(intervals: readonly EventInterval[]): EventInterval[][] {
   return runs;
 }
 
+/** Takes a bid for one hour that has not begun; a newer one replaces the whole curve. */
 export function submitBid(ctx: Context, bid: Bid): void {
   const program = ctx.state.programs.get(bid.programId);
   if (program === undefined) return ctx.refuse('bid', `${bid.programId}: no such program`);
@@ -83,20 +87,39 @@ function curveObstacle(bid: Bid): string | null {
   return bid.steps.length === 0 ? 'an empty curve bids nothing' : null;
 }
 
-/** The market's answer for one or more hours of one program, in order of time. Adjacent awarded hours become one event. */
+/**
+ * The market's answer for hours in order of time. Adjacent awarded hours of a program become one event. An award without
+ * a bid, over what was offered at its price, or for an hour that has its award already, is refused by itself.
+ */
 export function takeAwards(ctx: Context, awards: readonly Award[]): void {
-  const taken: EventInterval[] = [];
+  const taken = new Map<string, EventInterval[]>();
   for (const award of awards) {
     const { programId, startMs, endMs, awardedW: targetW, priceUsdPerMwh } = award;
-    if (!ctx.state.bids.has(bidKey(programId, startMs))) {
-      ctx.refuse('award', `no bid of ${programId} stands for the hour at ${startMs}`);
+    const why = awardObstacle(ctx, award);
+    if (why !== null) {
+      ctx.refuse('award', why);
       continue;
     }
     ctx.emit({ type: 'bid.awarded', award });
-    if (targetW > 0) taken.push({ startMs, endMs, targetW, priceUsdPerMwh });
+    if (targetW <= 0) continue;
+    taken.set(programId, [...(taken.get(programId) ?? []), { startMs, endMs, targetW, priceUsdPerMwh }]);
   }
-  const programId = awards[0]?.programId ?? '';
-  for (const intervals of adjacent(taken)) {
-    offerEvent(ctx, { programId, kind: 'dispatch', calledBy: 'day-ahead award', intervals });
+  for (const [programId, hours] of taken) {
+    for (const intervals of adjacent(hours)) {
+      offerEvent(ctx, { programId, kind: 'dispatch', calledBy: 'day-ahead award', intervals });
+    }
   }
+}
+
+function awardObstacle(ctx: Context, award: Award): string | null {
+  const { programId, startMs, awardedW, priceUsdPerMwh } = award;
+  const bid = ctx.state.bids.get(bidKey(programId, startMs));
+  if (bid === undefined) return `no bid of ${programId} stands for the hour at ${startMs}`;
+  if (ctx.state.awards.some((a) => a.programId === programId && a.startMs === startMs))
+    return `${programId} has its award for the hour at ${startMs}`;
+  const offered = bid.steps.filter((s) => s.priceUsdPerMwh <= priceUsdPerMwh);
+  const offeredW = offered[offered.length - 1]?.quantityW ?? 0;
+  return awardedW <= offeredW
+    ? null
+    : `${awardedW} W is more than the ${offeredW} W offered at ${priceUsdPerMwh} $/MWh`;
 }

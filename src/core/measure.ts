@@ -4,9 +4,12 @@ import { MJ_PER_WH } from '../domain/units.ts';
 import { BASELINE_METHOD, tenInTen } from './baseline.ts';
 import type { Context } from './context.ts';
 import { members } from './dispatch.ts';
-import type { DeviceEntry, EventEntry } from './state.ts';
+import { type DeviceEntry, type EventEntry, enrollmentKey } from './state.ts';
 
-/** Performance of an event per device, from what the core itself can know: its meters and its baseline. */
+/**
+ * Performance of an event per device [Wh], from what the core itself can know: its meters and its baseline. A device
+ * without complete meter data is left out; one without a baseline has no delivered energy.
+ */
 export function measureEvent(ctx: Context, eventId: string): void {
   const entry = ctx.state.events.get(eventId);
   if (entry === undefined || entry.status === 'cancelled') return;
@@ -16,14 +19,17 @@ export function measureEvent(ctx: Context, eventId: string): void {
 
 function performanceOf(ctx: Context, entry: EventEntry, device: DeviceEntry): DevicePerformance[] {
   const { deviceId, siteId } = device.device;
+  const enrolled = ctx.state.enrollments.get(enrollmentKey(deviceId, entry.event.programId))?.status === 'approved';
+  if (!enrolled && !entry.requestedMj.has(deviceId)) return [];
   const history = ctx.telemetry.gridHistory(siteId);
   if (history === null) return [];
   const startMs = eventStartMs(entry.event);
   const endMs = eventEndMs(entry.event);
   const timeZone = ctx.state.sites.get(siteId)?.timeZone ?? 'UTC';
   const eventDays = ctx.state.eventDays.get(entry.event.programId) ?? new Set();
-  const baseline = tenInTen({ history, startMs, endMs, timeZone, eventDays });
-  const first = Math.round((startMs - history.startMs) / history.stepMs);
+  const calendar = ctx.telemetry.calendar(startMs, timeZone);
+  const baseline = tenInTen({ history, startMs, endMs, timeZone, eventDays, calendar });
+  const first = Math.floor((startMs - history.startMs) / history.stepMs);
   const metered = history.wh.slice(first, first + baseline.wh.length);
   if (metered.length < baseline.wh.length || metered.some((x) => Number.isNaN(x))) return [];
   const known = baseline.wh.every((x) => x !== null);

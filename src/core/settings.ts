@@ -20,6 +20,8 @@ export interface CoreSettings {
   /** A new setpoint is sent only if it differs by more than both. */
   readonly deadbandW: number;
   readonly deadbandRatio: number;
+  /** How far the sum of the setpoints that hold may be off the plan, as part of the target; at least deadbandW. */
+  readonly sumToleranceRatio: number;
   /** One-way efficiency assumed for a battery whose own is not known (√0.9). */
   readonly assumedDischargeRatio: number;
   readonly capabilities: Readonly<Record<OemId, OemCapabilities>>;
@@ -36,6 +38,7 @@ export const defaultSettings = (capabilities: Readonly<Record<OemId, OemCapabili
   partialRatio: 0.1,
   deadbandW: 50,
   deadbandRatio: 0.05,
+  sumToleranceRatio: 0.01,
   assumedDischargeRatio: 0.948,
   capabilities,
 });

@@ -21,14 +21,15 @@ export interface CoreState {
   readonly resources: Map<string, Resource>;
   readonly events: Map<string, EventEntry>;
   readonly commands: Map<string, CommandEntry>;
-  /** Job → what it was for, until the job has its reply. */
+  /** Job → what it was for. Kept: an answer may come long after its command has ended. */
   readonly jobs: Map<string, JobUse>;
   readonly prices: Map<string, PriceSeries>;
   readonly bids: Map<string, Bid>;
   readonly awards: Award[];
+  /** Facts put entries in; time takes them out, and a question that is still open puts itself back. */
   readonly agenda: Agenda;
-  /** Local midnights, per program, of days with an event: they are no baseline days. */
-  readonly eventDays: Map<string, Set<EpochMs>>;
+  /** Local midnights, per program, of days with an event: they are no baseline days. A change replaces the set. */
+  readonly eventDays: Map<string, ReadonlySet<EpochMs>>;
   readonly counters: { command: number; event: number; job: number; enrollment: number; batch: number };
 }
 
@@ -38,6 +39,19 @@ export interface DeviceEntry {
   reachable: boolean;
   /** The control command that holds now or next; at most one. */
   openCommandId: string | null;
+  /** The one accepted before it, whose last samples may still be on the way. */
+  lastCommandId: string | null;
+  /** The last undo, until a newer command rules the device. */
+  undo: OwedUndo | null;
+}
+
+export interface OwedUndo {
+  readonly jobId: string;
+  readonly what: 'reset' | 'cancel' | 'release' | 'emergency-stop';
+  readonly vendorRef: string | null;
+  readonly why: string;
+  /** How often it was said, this time included. */
+  readonly attempt: number;
 }
 
 export interface Enrollment {
@@ -45,6 +59,8 @@ export interface Enrollment {
   readonly deviceId: string;
   readonly programId: string;
   status: EnrollmentStatus;
+  /** When the application went out; null before. */
+  submittedAtMs: EpochMs | null;
 }
 
 export interface Resource {
@@ -59,7 +75,7 @@ export interface EventEntry {
   status: 'offered' | 'started' | 'ended' | 'cancelled';
   readonly optedOut: Set<string>;
   lastDispatch: Dispatch | null;
-  /** Commands of this event that ended without effect, per device. */
+  /** Commands of this event that the device or its peer failed, per device. */
   readonly failures: Map<string, number>;
   /** Energy asked of each device so far [W·ms]. */
   readonly requestedMj: Map<string, number>;

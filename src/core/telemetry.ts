@@ -123,7 +123,8 @@ export class TelemetryStore {
     request: Omit<Parameters<typeof similarDays>[0], 'calendar'>,
   ): { readonly today: LocalDay; readonly days: readonly LocalDay[] } {
     const known = this.#similar.get(siteId);
-    if (known !== undefined && known.eventDays === request.eventDays && isIn(known.today, request.startMs)) return known;
+    if (known !== undefined && known.eventDays === request.eventDays && isIn(known.today, request.startMs))
+      return known;
     const calendar = this.calendar(request.startMs, request.timeZone);
     const [today] = calendar;
     invariant(today !== undefined, 'a calendar has at least its own day');

@@ -1,11 +1,11 @@
-import { inputError, nearestName, show } from '../domain/errors.ts';
-import { type Approval, leaveToControl, type SiteSafety } from '../domain/safety.ts';
-import type { EpochMs } from '../domain/units.ts';
 import type { MasterEvent } from '../dnp3/master/config.ts';
 import type { Measurement } from '../dnp3/master/measurements.ts';
 import { MasterSession } from '../dnp3/master/session.ts';
 import type { CommandOutcome, CommandStep } from '../dnp3/master/tasks.ts';
 import type { Control } from '../dnp3/outstation/controls.ts';
+import { inputError, nearestName, show } from '../domain/errors.ts';
+import { type Approval, leaveToControl, type SiteSafety } from '../domain/safety.ts';
+import type { EpochMs } from '../domain/units.ts';
 import type { FieldEvent, FieldJob, FieldReply, FieldSession, RawPoint } from '../ports/field.ts';
 import { POINT, POINT_MAPS, type PointMap } from './an2018.ts';
 import { engineering, isLocal, normalise, PointTable } from './normalise.ts';
@@ -108,10 +108,12 @@ export class FieldConnector implements FieldSession {
     });
   }
 
-  /** New safety configuration or approvals; beats that they no longer cover stop. */
-  configure(safety: SiteSafety | null, approvals: readonly Approval[]): void {
+  /** New safety configuration or approvals; a setpoint that they no longer cover ends at once and the site is released. */
+  configure(safety: SiteSafety | null, approvals: readonly Approval[], nowMs: EpochMs): void {
     this.safety = safety;
     this.approvals = approvals;
+    if (this.active !== null) this.checkLeave(this.active, nowMs);
+    this.work(nowMs);
   }
 
   connected(nowMs: EpochMs): void {
@@ -141,7 +143,7 @@ export class FieldConnector implements FieldSession {
         break;
       case 'release':
         this.active = null;
-        this.master.cancelWaiting((id) => this.jobOf.get(id)?.job === 'setpoint', 'released');
+        this.master.cancel((id) => this.jobOf.get(id)?.job === 'setpoint', 'released');
         this.release(job.jobId, nowMs);
         break;
       case 'emergency-stop':
@@ -222,7 +224,7 @@ export class FieldConnector implements FieldSession {
   private dropSetpoint(why: string): void {
     const active = this.active;
     this.active = null;
-    this.master.cancelWaiting((id) => this.jobOf.get(id)?.job === 'setpoint', why);
+    this.master.cancel((id) => this.jobOf.get(id)?.job === 'setpoint', why);
     if (active === null || active.answered) return;
     const { jobId } = active.job;
     this.reply(active.beats === 0 ? { kind: 'refused', jobId, why } : { kind: 'unknown', jobId, why });
@@ -260,17 +262,22 @@ export class FieldConnector implements FieldSession {
     this.drain(nowMs);
   }
 
-  /** Asks the gate again: an approval may have ended, a limit may have changed. */
-  private beat(active: Active, nowMs: EpochMs): void {
-    const { jobId, powerW } = active.job;
+  /** Asks the gate again: an approval may have ended, a limit may have changed. Giving the site back needs no leave. */
+  private checkLeave(active: Active, nowMs: EpochMs): boolean {
+    const { powerW } = active.job;
     const { safety, approvals } = this;
     const { mapRevision } = this.config;
     const leave = leaveToControl({ safety, approvals, mapRevision, powerW, startMs: nowMs, endMs: nowMs });
-    if (leave.kind === 'refused' || safety === null) {
-      this.dropSetpoint(leave.kind === 'refused' ? leave.why : 'no safety configuration');
-      return;
-    }
-    const { timeoutMs } = safety.watchdog;
+    if (leave.kind === 'granted') return true;
+    this.dropSetpoint(leave.why);
+    if (active.beats > 0) this.releaseDueMs = nowMs;
+    return false;
+  }
+
+  private beat(active: Active, nowMs: EpochMs): void {
+    const { jobId, powerW } = active.job;
+    const timeoutMs = this.safety?.watchdog.timeoutMs;
+    if (!this.checkLeave(active, nowMs) || timeoutMs === undefined) return;
     active.beatDueMs = nowMs + Math.max(1_000, Math.floor(timeoutMs / 3));
     active.underWay = true;
     active.beats += 1;
@@ -364,28 +371,27 @@ export class FieldConnector implements FieldSession {
     this.jobOf.delete(id);
     if (about === undefined) return;
     const { jobId } = about;
-    const result: FieldReply = outcome.kind === 'operated' ? { kind: 'operated', jobId } : { ...outcome, jobId };
     switch (about.job) {
       case 'setpoint':
-        return this.onBeatEnded(result);
+        return this.onBeatEnded(jobId, outcome);
       case 'release':
-        if (jobId !== '') this.reply(result);
+        if (jobId !== '') this.reply(replyOf(jobId, outcome));
         return;
       case 'emergency-stop':
-        return this.onStopEnded(result, nowMs);
+        return this.onStopEnded(replyOf(jobId, outcome), nowMs);
     }
   }
 
   /** The first answer is told; a beat without answer leaves the job to the next one. */
-  private onBeatEnded(result: FieldReply): void {
+  private onBeatEnded(jobId: string, outcome: CommandOutcome): void {
     const active = this.active;
-    if (active === null || active.job.jobId !== result.jobId) return;
+    if (active === null || active.job.jobId !== jobId) return;
     active.underWay = false;
-    if (result.kind === 'unknown' || active.answered) return;
+    if (active.answered || (outcome.kind !== 'operated' && outcome.kind !== 'refused')) return;
     active.answered = true;
-    this.reply(result);
+    this.reply(replyOf(jobId, outcome));
     // A site that refuses the first beat is not asked again and again.
-    if (result.kind === 'refused') this.active = null;
+    if (outcome.kind === 'refused') this.active = null;
   }
 
   private onStopEnded(result: FieldReply, nowMs: EpochMs): void {
@@ -407,6 +413,12 @@ export class FieldConnector implements FieldSession {
     if (shown === 1) this.stopped = 'seen';
     else if (shown === 0 && this.stopped === 'seen') this.stopped = 'no';
   }
+}
+
+/** What the core is told; nothing sent is a refusal to it. */
+function replyOf(jobId: string, outcome: CommandOutcome): FieldReply {
+  if (outcome.kind === 'operated') return { kind: 'operated', jobId };
+  return { kind: outcome.kind === 'unknown' ? 'unknown' : 'refused', jobId, why: outcome.why };
 }
 
 const STEP_NAMES = ['direct operate AO145', 'direct operate AO146', 'operate BO23'] as const;

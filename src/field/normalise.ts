@@ -1,7 +1,7 @@
 import { type BatteryState, type ChargingState, chargingStateOf } from '../domain/battery.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { RawPoint } from '../ports/field.ts';
-import { POINT, type PointMap, pointOf } from './an2018.ts';
+import { type POINT, type PointMap, pointOf } from './an2018.ts';
 
 /**
  * Raw points -> the normalised battery.

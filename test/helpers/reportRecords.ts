@@ -178,7 +178,11 @@ function plans(): LogRecord[] {
     const bessDone = ms >= at('2024-07-10T19:30');
     const allocations: Allocation[] = Object.entries(ASKED)
       .filter(([id]) => !(storm && id === 'home-2') && !(bessDone && id === 'bess-1'))
-      .map(([deviceId, allocatedW]) => ({ deviceId, allocatedW, setpointW: allocatedW + 1_500 }));
+      .map(([deviceId, allocatedW]) => ({
+        deviceId,
+        allocatedW,
+        setpointW: allocatedW + (deviceId === 'bess-1' ? 0 : 1_500),
+      }));
     const excluded: { deviceId: string; reason: ExclusionReason; capableW: number }[] = [];
     if (storm) excluded.push({ deviceId: 'home-2', reason: 'storm_guard', capableW: 2_000 });
     if (bessDone) excluded.push({ deviceId: 'bess-1', reason: 'low_soc', capableW: 6_000 });
@@ -211,7 +215,11 @@ function command(
     endMs: EVENT_END,
     notAfterMs: EVENT_START + 10 * MS_PER_MIN,
   };
-  const input = { operatingMode: 'discharge', enableGridInteraction: true, powerW: 4_500 } as const;
+  const input = {
+    operatingMode: 'discharge',
+    enableGridInteraction: true,
+    powerW: (ASKED[deviceId] ?? 0) + (deviceId === 'bess-1' ? 0 : 1_500),
+  } as const;
   const cause = { kind: 'dispatch', eventId: 'event-1', periodStartMs: EVENT_START } as const;
   const out = [
     fact('17:55', { type: 'command.accepted', command: { commandId, ...base, input, cause } }),

@@ -106,7 +106,7 @@ export class MasterSession {
     if (flight?.task.kind === 'command') this.endCommand(flight.task, unanswered(flight.task, 'the link went down'));
     const waiting = this.commands;
     this.commands = [];
-    for (const c of waiting) this.endCommand(c, { kind: 'refused', why: 'the link went down before it was sent' });
+    for (const c of waiting) this.endCommand(c, { kind: 'not-sent', why: 'the link went down before it was sent' });
     this.stack.reset();
   }
 
@@ -119,10 +119,10 @@ export class MasterSession {
   /** Queues a command; its end comes as an event. A full queue or a dead link refuses it at once. */
   command(request: CommandRequest, nowMs: number): void {
     const task = commandTask(request, 0);
-    if (request.steps.length === 0) return this.endCommand(task, { kind: 'refused', why: 'it holds no step' });
-    if (!this.online) return this.endCommand(task, { kind: 'refused', why: 'there is no connection' });
+    if (request.steps.length === 0) return this.endCommand(task, { kind: 'not-sent', why: 'it holds no step' });
+    if (!this.online) return this.endCommand(task, { kind: 'not-sent', why: 'there is no connection' });
     if (this.commands.length >= this.settings.commandsMax && !request.urgent) {
-      return this.endCommand(task, { kind: 'refused', why: `${this.settings.commandsMax} commands are waiting` });
+      return this.endCommand(task, { kind: 'not-sent', why: `${this.settings.commandsMax} commands are waiting` });
     }
     if (request.urgent) {
       this.commands.unshift(task);
@@ -131,11 +131,16 @@ export class MasterSession {
     this.work(nowMs);
   }
 
-  /** Takes back commands that wait; one under way is left. */
-  cancelWaiting(wanted: (id: string) => boolean, why: string): void {
+  /** Takes back commands that wait; of one under way only what has left stands, and its outcome is told as unknown. */
+  cancel(wanted: (id: string) => boolean, why: string): void {
+    const task = this.flight?.task;
+    if (task?.kind === 'command' && wanted(task.request.id)) {
+      this.flight = null;
+      this.endCommand(task, unanswered(task, why));
+    }
     const gone = this.commands.filter((c) => wanted(c.request.id));
     this.commands = this.commands.filter((c) => !wanted(c.request.id));
-    for (const c of gone) this.endCommand(c, { kind: 'refused', why });
+    for (const c of gone) this.endCommand(c, { kind: 'not-sent', why });
   }
 
   timeout(nowMs: number): void {
@@ -321,7 +326,8 @@ export class MasterSession {
         this.emit({ kind: 'restarted' });
       }
     }
-    this.needTime = this.settings.timeSync && (first & IIN1.needTime) !== 0 && nowMs >= this.timeWrittenMs + TIME_HOLD_MS;
+    this.needTime =
+      this.settings.timeSync && (first & IIN1.needTime) !== 0 && nowMs >= this.timeWrittenMs + TIME_HOLD_MS;
     const overflow = (second & IIN2.overflow) !== 0;
     if (overflow && !this.overflow) this.integrityDueMs = nowMs;
     this.overflow = overflow;
@@ -380,7 +386,7 @@ export class MasterSession {
   private completeCommand(task: CommandTask, sent: Uint8Array, fragment: Fragment, nowMs: number): void {
     const problem = controlAnswer(sent, fragment.body, fragment.iin?.second ?? 0);
     if (problem !== null) {
-      const kind = problem.refused || task.phase === 'select' ? 'refused' : 'unknown';
+      const kind = problem.refused ? 'refused' : task.phase === 'select' && task.step === 0 ? 'not-sent' : 'unknown';
       this.endCommand(task, { kind, why: `${task.phase}: ${problem.why}` });
       return;
     }
@@ -432,5 +438,5 @@ export class MasterSession {
 /** A select that was not answered did nothing; of anything else nobody knows. */
 function unanswered(task: CommandTask, why: string): CommandOutcome {
   const isHarmless = task.phase === 'select' && task.step === 0;
-  return { kind: isHarmless ? 'refused' : 'unknown', why: `${task.phase}: ${why}` };
+  return { kind: isHarmless ? 'not-sent' : 'unknown', why: `${task.phase}: ${why}` };
 }

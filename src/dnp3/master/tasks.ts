@@ -22,8 +22,10 @@ export interface CommandRequest {
 
 export type CommandOutcome =
   | { readonly kind: 'operated' }
-  /** The outstation said no, or nothing was sent: nothing of the failed step took effect. */
+  /** The outstation said no to a step; steps before it took effect. */
   | { readonly kind: 'refused'; readonly why: string }
+  /** Nothing took effect: no control left, or only a select that was never answered. */
+  | { readonly kind: 'not-sent'; readonly why: string }
   /** A control left and no valid answer came: it may or may not have taken effect. */
   | { readonly kind: 'unknown'; readonly why: string };
 

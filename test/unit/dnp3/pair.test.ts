@@ -43,12 +43,11 @@ function makePair(outstation: Partial<OutstationConfig> = {}, answer: (c: Contro
   return { pair: new Pair(a, b), operated };
 }
 
-const functions = (pair: Pair): number[] =>
-  pair.crossed.filter((c) => c.from === 'a').map((c) => c.octets[12] ?? -1);
+const functions = (pair: Pair): number[] => pair.crossed.filter((c) => c.from === 'a').map((c) => c.octets[12] ?? -1);
 const ends = (events: readonly MasterEvent[]) => events.filter((e) => e.kind === 'command-ended');
 
 describe('master and outstation on one clock', () => {
-  test('start-up: confirm null, clear restart, disable, integrity, enable, in this order', () => {
+  test('start-up: disable, confirm the null response, clear restart, integrity, enable', () => {
     const { pair } = makePair();
     pair.connect();
     expect(functions(pair)).toEqual([21, 0, 2, 1, 20]);
@@ -77,10 +76,7 @@ describe('master and outstation on one clock', () => {
   test('select before operate executes once and reports success', () => {
     const { pair, operated } = makePair();
     pair.connect();
-    pair.a.command(
-      { id: 'x', urgent: false, steps: [{ mode: 'select-operate', controls: [LATCH_ON] }] },
-      pair.nowMs,
-    );
+    pair.a.command({ id: 'x', urgent: false, steps: [{ mode: 'select-operate', controls: [LATCH_ON] }] }, pair.nowMs);
     pair.settle();
     expect(operated).toEqual([LATCH_ON]);
     expect(ends(pair.a.takeEvents())).toEqual([{ kind: 'command-ended', id: 'x', outcome: { kind: 'operated' } }]);

@@ -19,7 +19,7 @@ describe('CAISO hourly prices of load aggregation points', () => {
         (t) => dayAhead && valueAt(dayAhead, at(t)),
       );
       expect(evening).toEqual([222.99745, 428.01227, 245.7578]);
-      expect(realTime && valueAt(realTime, at('2024-07-24T02:59Z'))).toBeCloseTo(994, 0);
+      expect(realTime && valueAt(realTime, at('2024-07-24T02:59Z'))).toBe(904.93653);
     },
   );
 

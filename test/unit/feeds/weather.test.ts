@@ -23,8 +23,8 @@ describe('typical years', () => {
     });
     expect(y.ghiWPerM2.reduce((a, b) => a + b)).toBe(1_871_797);
     const w = weatherBetween(y, { startMs: at('2024-07-10T07:00Z'), endMs: at('2024-07-11T07:00Z') });
-    // 07/10 12:00 hour ending, UTC−8: 843 W/m², row 4586 of the file.
-    expect(valueAt(w.ghiWPerM2, at('2024-07-10T19:30Z'))).toBe(843);
+    // 07/10 12:00 hour ending, UTC−8: 811 W/m² in the file.
+    expect(valueAt(w.ghiWPerM2, at('2024-07-10T19:30Z'))).toBe(811);
     expect(w.temperatureC.values.length).toBe(24);
   });
 
@@ -140,9 +140,9 @@ describe('TMY3', () => {
   test('refuses another date form and a missing column', () => {
     const text = `${head}1999-01-01,01:00,1,2,3,4\n`;
     expect(refusal(() => readWeather({ text, source: 'w.tmy3' }))).toMatch(/row 3: .*MM\/DD\/YYYY/);
-    const lost = `${head.replace(',GHI (W/m^2)', '')}01/01/1999,01:00,2,3,4\n`;
+    const lost = `${head.replace('GHI (W/m^2)', 'GHI (W/m2)')}01/01/1999,01:00,1,2,3,4\n`;
     expect(refusal(() => readWeather({ text: lost, source: 'w.tmy3' }))).toMatch(
-      /a column "GHI \(W\/m\^2\)"\. Did you mean "DNI/,
+      /a column "GHI \(W\/m\^2\)"\. Did you mean "GHI \(W\/m2\)/,
     );
   });
 });

@@ -86,6 +86,27 @@ describe('faults', () => {
     expect(kinds(p)).toEqual(Array.from({ length: 50 }, () => 'response'));
   });
 
+  test('a lost reply is lost for both copies of a duplicated request, and told once', () => {
+    const p = pair({ duplicateRatio: 1, replyLossRatio: 1, delayMeanMs: 50 });
+    p.send(1, 10_000);
+    p.run(20_000);
+    expect([p.arrivals.length, kinds(p), faults(p)]).toEqual([2, ['lost'], ['duplicated+reply-lost']]);
+  });
+
+  test('fault classes strike independently of each other', () => {
+    const p = pair({ duplicateRatio: 0.5, replyLossRatio: 0.5, requestLossRatio: 0.5, garbageRatio: 0.5 });
+    for (let n = 0; n < 4000; n++) p.send(n);
+    p.run(2000);
+    const share = (wanted: string): number => faults(p).filter((f) => f === wanted).length / 4000;
+    // Five standard errors of a share of 1/16 in 4,000 draws are 0.019.
+    expect(share('request-lost')).toBeGreaterThan(0.46);
+    expect(Math.abs(share('') - 1 / 16)).toBeLessThan(0.019);
+    expect(share('duplicated+reply-lost')).toBeGreaterThan(1 / 8 - 0.026);
+    expect(share('duplicated+reply-lost')).toBeLessThan(1 / 8 + 0.026);
+    expect(share('duplicated+garbage')).toBeGreaterThan(1 / 16 - 0.019);
+    expect(share('duplicated+garbage')).toBeLessThan(1 / 16 + 0.019);
+  });
+
   test('a request that arrives after its client gave up still has its effect', () => {
     const p = pair({ delayMinMs: 300 });
     p.send(1, 200);

@@ -192,6 +192,71 @@ describe('faults', () => {
     expect(w.got.b).toEqual([1, 2, 3, 4, 5, 6, 7]);
   });
 
+  test('a reset clears what counts as being on the way', () => {
+    const w = world({ delayMs: 10 }, 4);
+    w.pipe.open();
+    w.run(100);
+    w.pipe.a.send(bytes(1, 2, 3));
+    w.pipe.reset();
+    w.pipe.open();
+    w.run(100);
+    w.pipe.a.send(bytes(4, 5, 6, 7));
+    w.run(100);
+    expect(w.got.b).toEqual([4, 5, 6, 7]);
+  });
+
+  test('octets of an old connection never arrive in the next', () => {
+    const w = world({ delayMs: 10 });
+    w.pipe.open();
+    w.run(100);
+    w.pipe.a.send(bytes(1));
+    w.pipe.setBehaviour({ delayMs: 0 });
+    w.pipe.open();
+    w.pipe.b.send(bytes(2));
+    w.run(100);
+    expect([w.told.at(-1), w.got]).toEqual(['b open@100', { a: [], b: [] }]);
+  });
+
+  test('a client that connects again as soon as it is told gets one connection', () => {
+    const w = world({ delayMs: 10 });
+    w.pipe.open();
+    w.run(100);
+    const told: string[] = [];
+    w.pipe.a.attach({
+      onOpen: () => told.push('open'),
+      onData: () => {},
+      onClose: (why) => {
+        told.push(why);
+        w.pipe.open();
+      },
+    });
+    w.pipe.open();
+    w.run(100);
+    expect(told).toEqual(['replaced', 'open']);
+    w.pipe.reset();
+    w.run(100);
+    expect(told).toEqual(['replaced', 'open', 'reset', 'open']);
+    expect(w.segments.filter((s) => s.kind === 'syn').length).toBe(3);
+  });
+
+  test('a server that resets when it is replaced is not opened after all', () => {
+    const w = world({ delayMs: 10 });
+    w.pipe.open();
+    w.run(100);
+    const told: string[] = [];
+    w.pipe.b.attach({
+      onOpen: () => told.push('open'),
+      onData: () => {},
+      onClose: (why) => {
+        told.push(why);
+        w.pipe.reset();
+      },
+    });
+    w.pipe.open();
+    w.run(100);
+    expect([told, w.pipe.a.connected(), w.pipe.b.connected()]).toEqual([['replaced'], false, false]);
+  });
+
   test('bit flips turn one bit over in each piece they strike', () => {
     const w = world({ bitFlipRatio: 1, chopBytesMax: 1 });
     w.pipe.open();
