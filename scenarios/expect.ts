@@ -27,6 +27,7 @@ export const SHORTFALL_REASONS = [
   'opted_out',
   'offline',
   'stale_telemetry',
+  'not_responding',
   'storm_guard',
   'low_soc',
   'reserve',

@@ -12,7 +12,7 @@ import { readAlerts } from '../../simulators/feeds/alerts.ts';
 import { weatherBetween } from '../../simulators/feeds/typicalYear.ts';
 import { readWeather } from '../../simulators/feeds/weather.ts';
 import type { SiteWeather } from '../../simulators/site/siteWeather.ts';
-import { syntheticWeather } from '../../simulators/site/weather.ts';
+import { bridgeWeather, syntheticWeather } from '../../simulators/site/weather.ts';
 import { pricesOf } from './series.ts';
 
 /** What drives a run from outside: prices, weather, alerts; from files where the scenario names some, else from the seed. */
@@ -39,6 +39,8 @@ export interface TextFile {
 
 /** Days of meter history before the run: ten similar days for a baseline need at most sixteen, with one event day. */
 export const HISTORY_DAYS = 16;
+/** Longest hole in a weather file that is bridged by a straight line. */
+const WEATHER_BRIDGE_HOURS_MAX = 3;
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
 
 export const historyStartOf = (scenario: Scenario): EpochMs =>
@@ -89,7 +91,9 @@ function weatherOf(
   const { text, source } = readText(weather.path);
   const year = readWeather({ text, source });
   for (const n of year.notes) notes.push({ source, what: `row ${n.row}: ${n.what}` });
-  return weatherBetween(year, span);
+  const { weather: bridged, filled } = bridgeWeather(weatherBetween(year, span), WEATHER_BRIDGE_HOURS_MAX);
+  if (filled > 0) notes.push({ source, what: `${filled} missing values bridged by straight lines` });
+  return bridged;
 }
 
 function alertsOf({ text, source }: TextFile, anchorMs: EpochMs, notes: Note[]): WeatherAlert[] {

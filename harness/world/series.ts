@@ -43,7 +43,7 @@ function hourlyPrices(r: PriceRequest, usdPerMwh: readonly number[], source: str
   return { startMs, stepMs: MS_PER_HOUR, unit: '$/MWh', values, source };
 }
 
-/** Day-ahead and real-time of one scenario come from one draw, so that they belong together. */
+/** Each market is drawn by itself: a scenario may shape the two differently. */
 function synthetic(r: PriceRequest, s: Extract<PriceSource, { kind: 'synthetic' }>): Series {
   const { startMs, endMs } = daySpan(r);
   const made = syntheticPrices({

@@ -359,7 +359,9 @@ class HomeFleet implements Fleet {
     const safeMs = mostW === 0 ? LOOK_AHEAD_MS : msUntilLimit(b, i, mostW, LOOK_AHEAD_MS, floor, ceil);
     const boundary = this.config.startMs + (this.stepOf(i) + 1) * this.config.stepMs;
     if (nowMs + safeMs >= boundary) return nowMs + safeMs;
-    return nowMs + msUntilLimit(b, i, powerW, boundary - nowMs, floor, ceil);
+    const untilMs = msUntilLimit(b, i, powerW, boundary - nowMs, floor, ceil);
+    invariant(untilMs > 0, `device ${i} is at a limit and was not found at it`);
+    return nowMs + untilMs;
   }
 }
 

@@ -48,7 +48,7 @@ export function seriesOf(input: GridInput): { series: Series; notes: DataNote[] 
     throw inputError({ source, place: `row ${last.row}`, value, expected });
   }
   const notes: DataNote[] = [];
-  const values = new Float64Array(Math.floor(count)).fill(0);
+  const values = new Float64Array(Math.floor(count)).fill(Number.NaN);
   let before: Sample | undefined;
   for (const sample of samples) {
     if (before !== undefined && sample.startMs === before.startMs) {

@@ -78,6 +78,8 @@ export class Plant {
     this.lastMs = nowMs;
     const before = this.battery.dischargeMj[0] ?? 0;
     const givenMs = moveBattery(this.battery, 0, this.powerW, dtMs, this.floorMj, this.usableMj);
+    if (this.powerW < 0) this.importMj += -this.powerW * givenMs;
+    else this.exportMj += this.powerW * givenMs;
     if (this.state === 'following') this.dispatchedMj += (this.battery.dischargeMj[0] ?? 0) - before;
     if (givenMs < dtMs) this.limitReached(nowMs);
   }

@@ -65,7 +65,7 @@ function addEvidence(ctx: Context, commandId: string | null, state: BatteryState
   if (entry === undefined || isTerminal(entry.status) || entry.status === 'accepted') return;
   const { command, acknowledgedAtMs } = entry;
   const fromMs = Math.max(command.startMs, acknowledgedAtMs ?? command.startMs) + EFFECT_GRACE_MS;
-  if (state.sampledAtMs < fromMs || state.sampledAtMs > command.endMs) return;
+  if (state.sampledAtMs < fromMs || state.sampledAtMs >= command.endMs) return;
   const evidence = ctx.telemetry.addEvidence(command.commandId, state);
   const device = ctx.state.devices.get(command.deviceId);
   if (device === undefined || command.endMs <= ctx.nowMs) return;

@@ -32,7 +32,7 @@ export function onJobReply(ctx: Context, reply: OemReply): void {
   const use = ctx.state.jobs.get(jobId);
   if (use === undefined) return;
   if (use.kind === 'undo') {
-    return onUndoAnswer(ctx, use.deviceId, jobId, reply.kind === 'accepted' || reply.kind === 'refused');
+    return onUndoAnswer(ctx, use.deviceId, jobId, reply.kind !== 'unknown' && reply.kind !== 'not-sent');
   }
   const entry = ctx.state.commands.get(use.commandId);
   if (entry === undefined || entry.jobId !== jobId) return;

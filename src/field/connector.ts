@@ -72,7 +72,10 @@ export class FieldConnector implements FieldSession {
   private linkUp = false;
   private transportUp = false;
   private active: Active | null = null;
-  private releaseDueMs: EpochMs | null = null;
+  /** Waiting to give the site back; jobId null when no job asked for it. */
+  private releasing: { readonly jobId: string | null; readonly dueMs: EpochMs } | null = null;
+  /** Set by an integrity poll: controls go in the next call, so that whoever drains this one sees the read first. */
+  private justRead = false;
   private stop: { jobId: string; dueMs: EpochMs; underWay: boolean; told: boolean } | null = null;
   /** After an emergency stop: 'sent', then 'seen' once the site shows it; ends when the site shows it started again. */
   private stopped: 'no' | 'sent' | 'seen' = 'no';
@@ -142,9 +145,8 @@ export class FieldConnector implements FieldSession {
         this.takeSetpoint(job, nowMs);
         break;
       case 'release':
-        this.active = null;
-        this.master.cancel((id) => this.jobOf.get(id)?.job === 'setpoint', 'released');
-        this.release(job.jobId, nowMs);
+        this.dropSetpoint('released');
+        this.askRelease(job.jobId, nowMs);
         break;
       case 'emergency-stop':
         this.takeStop(job.jobId, nowMs);
@@ -164,7 +166,7 @@ export class FieldConnector implements FieldSession {
       times.push(this.active.job.endMs);
       if (!this.active.underWay && this.mayControl()) times.push(this.active.beatDueMs);
     }
-    if (this.releaseDueMs !== null && this.mayControl()) times.push(this.releaseDueMs);
+    if (this.releasing !== null && this.mayControl()) times.push(this.releasing.dueMs);
     if (this.stop !== null && !this.stop.underWay && this.transportUp) times.push(this.stop.dueMs);
     return times.reduce<number | null>((min, t) => (t !== null && (min === null || t < min) ? t : min), null);
   }
@@ -216,7 +218,7 @@ export class FieldConnector implements FieldSession {
     if (leave.kind === 'refused') return this.reply({ kind: 'refused', jobId, why: leave.why });
     if (endMs <= nowMs) return this.reply({ kind: 'refused', jobId, why: 'its window is over' });
     this.dropSetpoint('replaced by a newer setpoint');
-    this.releaseDueMs = null;
+    this.askRelease(null, null);
     this.active = { job, beatDueMs: Math.max(nowMs, startMs), beats: 0, underWay: false, answered: false };
   }
 
@@ -232,13 +234,20 @@ export class FieldConnector implements FieldSession {
 
   private takeStop(jobId: string, nowMs: EpochMs): void {
     this.dropSetpoint('the site is being stopped');
-    this.releaseDueMs = null;
+    this.askRelease(null, null);
     this.stopped = 'sent';
     this.stop = { jobId, dueMs: nowMs, underWay: false, told: false };
   }
 
+  /** One release waits at a time; a job whose release is taken back gets its answer. @param dueMs null = none */
+  private askRelease(jobId: string | null, dueMs: EpochMs | null): void {
+    const before = this.releasing?.jobId ?? null;
+    this.releasing = dueMs === null ? null : { jobId, dueMs };
+    if (before !== null) this.reply({ kind: 'refused', jobId: before, why: 'replaced by a newer job' });
+  }
+
   private release(jobId: string, nowMs: EpochMs): void {
-    this.releaseDueMs = null;
+    this.releasing = null;
     const steps: CommandStep[] = [{ mode: 'select-operate', controls: [latch(POINT.enableAgc.index, false)] }];
     this.send({ jobId, job: 'release', text: 'release, stop following' }, steps, false, nowMs);
   }
@@ -254,12 +263,17 @@ export class FieldConnector implements FieldSession {
     if (active !== null && nowMs >= active.job.endMs) {
       const followed = active.beats > 0;
       this.dropSetpoint('its window ended before it could be sent');
-      if (followed) this.releaseDueMs = nowMs + RELEASE_GRACE_MS;
-    } else if (active !== null && !active.underWay && nowMs >= active.beatDueMs && this.mayControl()) {
-      this.beat(active, nowMs);
+      if (followed) this.askRelease(null, nowMs + RELEASE_GRACE_MS);
     }
-    if (this.releaseDueMs !== null && nowMs >= this.releaseDueMs && this.mayControl()) this.release('', nowMs);
+    if (!this.justRead && this.mayControl()) this.controlDue(nowMs);
+    this.justRead = false;
     this.drain(nowMs);
+  }
+
+  private controlDue(nowMs: EpochMs): void {
+    const { active, releasing } = this;
+    if (active !== null && !active.underWay && nowMs >= active.beatDueMs) this.beat(active, nowMs);
+    else if (releasing !== null && nowMs >= releasing.dueMs) this.release(releasing.jobId ?? '', nowMs);
   }
 
   /** Asks the gate again: an approval may have ended, a limit may have changed. Giving the site back needs no leave. */
@@ -270,7 +284,7 @@ export class FieldConnector implements FieldSession {
     const leave = leaveToControl({ safety, approvals, mapRevision, powerW, startMs: nowMs, endMs: nowMs });
     if (leave.kind === 'granted') return true;
     this.dropSetpoint(leave.why);
-    if (active.beats > 0) this.releaseDueMs = nowMs;
+    if (active.beats > 0) this.askRelease(null, nowMs);
     return false;
   }
 
@@ -322,6 +336,7 @@ export class FieldConnector implements FieldSession {
       case 'integrity-complete':
         this.setLink(true);
         this.emit({ kind: 'integrity-read' });
+        this.justRead = true;
         if (this.active !== null) this.active.beatDueMs = Math.max(nowMs, this.active.job.startMs);
         return true;
       case 'polled':

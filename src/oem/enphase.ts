@@ -28,6 +28,7 @@ import {
   type ScriptClock,
   type SendResult,
   sendOnce,
+  unsentReply,
 } from './script.ts';
 
 /**
@@ -253,9 +254,9 @@ function* programOf(job: Control, ctx: Ctx): Script<string | OemReply> {
   const known = memory.programId ?? ctx.config.programId;
   if (known !== undefined) return known;
   const seen = yield get(`/api/v1/applications/${encodeURIComponent(job.vendorDeviceId)}`);
-  if (seen.kind !== 'ok') return failReply(job.jobId, seen);
+  if (seen.kind !== 'ok') return unsentReply(job.jobId, seen);
   const programId = textOf(seen.body, 'program_id');
-  if (programId === null) return garbled(job.jobId, 'program_id');
+  if (programId === null) return { kind: 'not-sent', jobId: job.jobId, message: 'program_id is not valid' };
   if (textOf(seen.body, 'application_status') === 'Site_Approved') memory.programId = programId;
   return programId;
 }
@@ -270,8 +271,10 @@ const listOf = (site: string, programId: string): HttpStep =>
 const SKEW_MS = 2_000;
 
 /** An open event with our figures that was made after we asked for it. */
-function findEvent(body: Json, event: EventBody, sentMs: EpochMs): string | null {
-  for (const item of recordsOf(body, 'eventList', LIST_MAX) ?? []) {
+function findEvent(body: Json, event: EventBody, sentMs: EpochMs): string | null | undefined {
+  const items = recordsOf(body, 'eventList', LIST_MAX);
+  if (items === null) return undefined;
+  for (const item of items) {
     const detail = recordsOf(item, 'events', 10)?.[0];
     if (detail === undefined) continue;
     const status = textOf(detail, 'event_status');
@@ -288,7 +291,7 @@ function* reset(job: Control, ctx: Ctx): Script {
   const programId = yield* programOf(job, ctx);
   if (typeof programId !== 'string') return programId;
   const list = yield listOf(job.vendorDeviceId, programId);
-  if (list.kind !== 'ok') return failReply(job.jobId, list);
+  if (list.kind !== 'ok') return unsentReply(job.jobId, list);
   const items = recordsOf(list.body, 'eventList', LIST_MAX);
   if (items === null) return garbled(job.jobId, 'eventList');
   let ref = 'nothing-open';

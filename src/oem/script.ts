@@ -115,6 +115,12 @@ export function failReply(jobId: string, answer: Exclude<Answer, { kind: 'ok' }>
   }
 }
 
+/** The reply when a job fails before its first write: nothing can have taken effect. */
+export function unsentReply(jobId: string, answer: Exclude<Answer, { kind: 'ok' }>): OemReply {
+  const reply = failReply(jobId, answer);
+  return reply.kind === 'unknown' ? { kind: 'not-sent', jobId, message: reply.message } : reply;
+}
+
 export const garbled = (jobId: string, what: string): OemReply => ({
   kind: 'unknown',
   jobId,
@@ -136,14 +142,15 @@ export type SendResult =
  * allows, it is sent once more. What cannot be told stays 'doubtful'.
  * Relies on: a request that was given up (10 s) does not arrive later than SETTLE_MS after that.
  * @param again   the step for the second try; a cloud that can refuse an overlap should do it here
- * @param find    looks for the effect in the answer to readBack
+ * @param find    looks for the effect in the answer to readBack: its reference, null when it is not there, undefined
+ *                when the answer is not a valid list, which says nothing
  */
 export function* sendOnce(options: {
   readonly clock: ScriptClock;
   readonly step: HttpStep;
   readonly again: HttpStep;
   readonly readBack: HttpStep;
-  readonly find: (body: Record<string, unknown>) => string | null;
+  readonly find: (body: Record<string, unknown>) => string | null | undefined;
   readonly notAfterMs: EpochMs;
 }): Script<SendResult> {
   const { clock, readBack, find } = options;
@@ -152,19 +159,19 @@ export function* sendOnce(options: {
   for (const pauseMs of [0, SETTLE_MS]) {
     if (pauseMs > 0) yield { kind: 'wait', ms: pauseMs };
     const seen = yield readBack;
-    if (seen.kind !== 'ok') {
-      if (pauseMs === 0) continue;
-      return { kind: 'doubtful', why: `${first.why}; reading back: ${describe(seen)}` };
+    const ref = seen.kind === 'ok' ? find(seen.body) : undefined;
+    if (typeof ref === 'string') return { kind: 'found', ref };
+    if (ref === undefined && pauseMs > 0) {
+      const why = seen.kind === 'ok' ? 'the answer is not valid' : describe(seen);
+      return { kind: 'doubtful', why: `${first.why}; reading back: ${why}` };
     }
-    const ref = find(seen.body);
-    if (ref !== null) return { kind: 'found', ref };
   }
   if (clock.nowMs >= options.notAfterMs) return { kind: 'doubtful', why: `${first.why}; not seen when read back` };
   const second = yield options.again;
   if (second.kind === 'ok' || second.kind === 'not-sent') return second;
   const seen = yield readBack;
-  const ref = seen.kind === 'ok' ? find(seen.body) : null;
-  return ref === null ? second : { kind: 'found', ref };
+  const ref = seen.kind === 'ok' ? find(seen.body) : undefined;
+  return typeof ref === 'string' ? { kind: 'found', ref } : second;
 }
 
 export const describe = (answer: Answer): string => {

@@ -23,11 +23,13 @@ import { createTokenKeeper, type TokenKeeper } from './token.ts';
  *   find out, then ends 'unknown'.
  * - An unsafe step is repeated only after 401, 429 and 503, which say that nothing was done (RFC 9110 15.5.2, RFC 6585
  *   4, RFC 9110 15.6.4). Any other failure of it is 'doubtful' and goes to the script, which reads back (sendOnce).
- * - At QUEUE_MAX jobs a new read ends 'not-sent' at once; controls and cancels have CONTROL_EXTRA places more.
+ * - At QUEUE_MAX jobs a new read ends 'not-sent' at once; controls and cancels have CONTROL_EXTRA places more. At
+ *   LANE_MAX writes waiting for one device a new one ends 'not-sent'.
  * - A newer control that overlaps one which still waits for its turn at the same device replaces it.
  */
 export const QUEUE_MAX = 20_000;
 export const CONTROL_EXTRA = 20_000;
+export const LANE_MAX = 50;
 const DOUBT_MS = 90_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 /** Tries of a safe step that got no usable answer. */
@@ -49,6 +51,11 @@ interface Task {
   stamp: number;
   /** Which token the request under way carries. */
   tokenAge: number;
+}
+
+interface Queued {
+  readonly job: OemJob;
+  readonly deadlineMs: EpochMs;
 }
 
 interface Alarm {
@@ -95,7 +102,7 @@ class Session {
   readonly #active = new Map<string, Task>();
   readonly #inFlight = new Map<number, Task>();
   /** Writes that wait for the one under way at the same device; an entry exists while one is. */
-  readonly #lanes = new Map<string, OemJob[]>();
+  readonly #lanes = new Map<string, Queued[]>();
   readonly #flow: Flow;
   readonly #token: TokenKeeper;
   #queued = 0;
@@ -116,13 +123,19 @@ class Session {
       this.#replies.push({ kind: 'not-sent', jobId: job.jobId, message: `${max} jobs are waiting already` });
       return;
     }
-    if (isWrite(job)) this.#enterLane(job, nowMs);
-    else this.#start(job, nowMs);
+    const patienceMs = this.#dialect.capabilities.telemetryPeriodMs;
+    const deadlineMs = job.kind === 'control' ? job.notAfterMs + 1 : nowMs + patienceMs;
+    if (isWrite(job)) this.#enterLane({ job, deadlineMs }, nowMs);
+    else this.#start({ job, deadlineMs }, nowMs);
     this.#pump(nowMs);
   }
 
   receive(requestId: number, outcome: HttpOutcome, nowMs: EpochMs): void {
-    if (this.#token.owns(requestId)) this.#token.receive(outcome, nowMs);
+    if (this.#token.owns(requestId)) {
+      const response = outcome.kind === 'response' ? outcome.response : null;
+      if (response?.status === 429) this.#flow.throttled(retryAfterS(response), nowMs);
+      this.#token.receive(outcome, nowMs);
+    }
     const task = this.#inFlight.get(requestId);
     if (task !== undefined) {
       this.#inFlight.delete(requestId);
@@ -181,34 +194,42 @@ class Session {
     }
   }
 
-  #enterLane(job: OemJob, nowMs: EpochMs): void {
+  #enterLane(queued: Queued, nowMs: EpochMs): void {
+    const { job } = queued;
     const lane = this.#lanes.get(job.vendorDeviceId);
     if (lane === undefined) {
       this.#lanes.set(job.vendorDeviceId, []);
-      this.#start(job, nowMs);
+      this.#start(queued, nowMs);
       return;
     }
-    if (lane.some((j) => j.jobId === job.jobId)) return;
+    if (lane.some((q) => q.job.jobId === job.jobId)) return;
     for (let i = lane.length - 1; i >= 0; i--) {
-      const older = lane[i];
+      const older = lane[i]?.job;
       if (older === undefined || !replaces(job, older)) continue;
       lane.splice(i, 1);
       this.#queued -= 1;
       this.#replies.push({ kind: 'not-sent', jobId: older.jobId, message: `replaced by the newer job ${job.jobId}` });
     }
-    lane.push(job);
+    if (lane.length >= LANE_MAX) {
+      this.#replies.push({
+        kind: 'not-sent',
+        jobId: job.jobId,
+        message: `${LANE_MAX} writes for the device are waiting`,
+      });
+      return;
+    }
+    lane.push(queued);
     this.#queued += 1;
   }
 
-  #start(job: OemJob, nowMs: EpochMs): void {
-    const isControl = job.kind === 'control';
-    if (isControl && nowMs > job.notAfterMs) {
+  #start({ job, deadlineMs }: Queued, nowMs: EpochMs): void {
+    if (nowMs >= deadlineMs) {
       this.#replies.push({
         kind: 'not-sent',
         jobId: job.jobId,
         message: 'its time had passed before it could be sent',
       });
-      this.#leaveLane(job, nowMs);
+      if (isWrite(job)) this.#leaveLane(job, nowMs);
       return;
     }
     const task: Task = {
@@ -216,7 +237,7 @@ class Session {
       rank: rankOf(job),
       script: this.#dialect.script(job, this.#clock),
       step: null,
-      deadlineMs: isControl ? job.notAfterMs + 1 : nowMs + this.#dialect.capabilities.telemetryPeriodMs,
+      deadlineMs,
       tries: 0,
       unauthorised: 0,
       state: 'ready',

@@ -27,6 +27,7 @@ import {
   type Script,
   type ScriptClock,
   sendOnce,
+  unsentReply,
 } from './script.ts';
 
 /**
@@ -159,8 +160,10 @@ function findProfile(
   body: Json,
   wanted: { mode: string; powerW: number | null; endTime: string },
   sentMs: EpochMs,
-): string | null {
-  for (const item of recordsOf(body, 'profiles', LISTED_MAX) ?? []) {
+): string | null | undefined {
+  const items = recordsOf(body, 'profiles', LISTED_MAX);
+  if (items === null) return undefined;
+  for (const item of items) {
     const createdMs = timeOf(item, 'createdAt');
     const isOurs = item.mode === wanted.mode && item.powerW === wanted.powerW && item.endTime === wanted.endTime;
     if (isOurs && item.status !== 'cancelled' && createdMs !== null && createdMs >= sentMs - SKEW_MS) {
@@ -173,7 +176,7 @@ function findProfile(
 function* reset(job: Control): Script {
   const { jobId } = job;
   const list = yield get(`${siteOf(job.vendorDeviceId)}/profiles`);
-  if (list.kind !== 'ok') return failReply(jobId, list);
+  if (list.kind !== 'ok') return unsentReply(jobId, list);
   const items = recordsOf(list.body, 'profiles', LISTED_MAX);
   if (items === null) return garbled(jobId, 'profiles');
   let ref = 'nothing-open';

@@ -14,6 +14,7 @@ import {
   postAgain,
   type Script,
   type ScriptClock,
+  unsentReply,
 } from './script.ts';
 
 /**
@@ -185,16 +186,16 @@ function* control(job: Control, mode: Mode, ctx: Ctx): Script {
   const { jobId, vendorDeviceId } = job;
   const memory = ctx.memory(vendorDeviceId);
   const info = yield* readInfo(vendorDeviceId, ctx, 0);
-  if ('kind' in info) return failReply(jobId, info);
+  if ('kind' in info) return unsentReply(jobId, info);
   const isOurs = memory.before !== null && ctx.clock.nowMs - memory.before.atMs < MS_PER_DAY;
   if (!isOurs) memory.before = { settings: ownOf(info.settings), atMs: ctx.clock.nowMs };
   const before = memory.before?.settings ?? info.settings;
   let pct = mode === 'discharge' ? Math.ceil(job.reservePctMin) : Math.floor(job.reservePctMax);
   if (mode === 'idle') {
     const live = yield get(pathOf(vendorDeviceId, 'live_status'));
-    if (live.kind !== 'ok') return failReply(jobId, live);
+    if (live.kind !== 'ok') return unsentReply(jobId, live);
     const soc = numberOf(recordOf(live.body, 'response') ?? {}, 'percentage_charged', 0, 100);
-    if (soc === null) return garbled(jobId, 'percentage_charged');
+    if (soc === null) return { kind: 'not-sent', jobId, message: 'percentage_charged is not valid' };
     pct = Math.ceil(soc);
   }
   const failed = yield* writeAll(vendorDeviceId, info.settings, recipeOf(mode, pct, before), ctx);
@@ -258,7 +259,7 @@ function* restore(job: { jobId: string; vendorDeviceId: string }, ctx: Ctx): Scr
   const { jobId, vendorDeviceId } = job;
   const memory = ctx.memory(vendorDeviceId);
   const info = yield* readInfo(vendorDeviceId, ctx, 0);
-  if ('kind' in info) return failReply(jobId, info);
+  if ('kind' in info) return unsentReply(jobId, info);
   const want = memory.before?.settings ?? ownOf(info.settings);
   const failed = yield* writeAll(vendorDeviceId, info.settings, want, ctx);
   if (failed !== null) return partial(jobId, failed);

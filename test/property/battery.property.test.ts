@@ -115,6 +115,26 @@ describe('physics of one battery', () => {
     );
   });
 
+  test('2 Within a few mJ of a limit the last whole ms is given and the next is not', () => {
+    const near = fc.record({ powerW: fc.integer({ min: -5, max: 5 }), gapMj: fc.nat(60), dtMs: fc.nat(100) });
+    fc.assert(
+      fc.property(specs, fc.array(near, { maxLength: 20 }), (spec, list) => {
+        const b = battery({ ...spec, chargeWMax: 5, dischargeWMax: 5, standbyW: 0, storedWh: spec.usableWh / 2 });
+        for (const { powerW, gapMj, dtMs } of list) {
+          const limitMj = b.stored() + (powerW > 0 ? -gapMj : gapMj);
+          const resting = powerW < 0 && b.c.fullAtMj[0] === limitMj;
+          const storedAfter = exactStore(b.c, powerW);
+          const givenMs = moveBattery(b.c, 0, powerW, dtMs, limitMj, limitMj);
+          const within = (mj: bigint): boolean => (powerW > 0 ? mj >= BigInt(limitMj) : mj <= BigInt(limitMj));
+          if (powerW === 0 || resting) continue;
+          expect(within(BigInt(b.stored()))).toBe(true);
+          if (givenMs < dtMs) expect(within(storedAfter(givenMs + 1))).toBe(false);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test('3 No free energy: what came out is at most what went in and what was stored, times the ratios', () => {
     fc.assert(
       fc.property(specs, steps, (spec, list) => {
@@ -422,6 +442,48 @@ describe('a fleet in its homes', () => {
         const eager = follow(list, plan, { readsMs, look: () => undefined });
         expect(eager.modes).toEqual(lazy.modes);
         for (const i of both) expect(eager.fleet.registers(i)).toEqual(lazy.fleet.registers(i));
+      }),
+    );
+  });
+
+  test('9 The log names the very ms at which a discharge ended at the reserve, for any power and start', () => {
+    const control = fc.record({ fromMs: fc.nat(END / 4), powerW: fc.integer({ min: 500, max: 9000 }) });
+    fc.assert(
+      fc.property(homes, control, fc.boolean(), (list, { fromMs, powerW }, allowExport) => {
+        const [first = HOME] = list;
+        const spec = { ...first.spec, usableWh: 3000, storedWh: 3000, standbyW: 0, dischargeWMax: 9000 };
+        const home = {
+          ...first,
+          spec,
+          strategy: 'backup',
+          pvW: 0,
+          reservePct: 40,
+          loadScale: 3,
+          exportWMax: null,
+        } as const;
+        const w = world([home], PROFILES);
+        w.to(fromMs);
+        w.fleet.control(0, { ...CONTROL, powerW, allowExport });
+        w.to(END);
+        const atReserve = w.modes.find((m) => m.cause === 'at reserve');
+        const again = world([home], PROFILES);
+        again.to(fromMs);
+        again.fleet.control(0, { ...CONTROL, powerW, allowExport });
+        if (atReserve === undefined) {
+          const usableMj = whToMj(spec.usableWh);
+          expect(w.fleet.registers(0).storedMj).toBeGreaterThan(Math.ceil(usableMj * 0.4));
+          return;
+        }
+        again.to(atReserve.atMs - 1);
+        const beforeMj = again.fleet.registers(0).dispatchedMj;
+        again.to(atReserve.atMs);
+        const thenMj = again.fleet.registers(0).dispatchedMj;
+        // At a change of load the limit may bind the new power where the old one had gone on.
+        const steady = atReserve.atMs % MINUTE !== 0 && atReserve.atMs !== fromMs;
+        if (steady) expect(thenMj).toBeGreaterThan(beforeMj);
+        expect(again.fleet.sample(0).state.chargeRate).toBe(0);
+        again.to(atReserve.atMs + 1);
+        expect(again.fleet.registers(0).dispatchedMj).toBe(thenMj);
       }),
     );
   });

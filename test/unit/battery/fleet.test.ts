@@ -82,6 +82,16 @@ describe('grid commands', () => {
     expect(w.fleet.registers(0).storedMj).toBe(2700 * MJ_PER_WH);
   });
 
+  test.each([
+    { what: 'a part of its power', control: { ...CONTROL, powerW: 3000 }, loadW: 0, atMs: 4_617_000 },
+    { what: 'as much as the home takes', control: { ...CONTROL, allowExport: false }, loadW: 1000, atMs: 13_851_000 },
+  ])('the ms is exact too for a discharge that gives $what', ({ control, loadW, atMs }) => {
+    const w = world([HOME], at(loadW));
+    w.fleet.control(0, control);
+    w.to(4 * MS_PER_HOUR);
+    expect(w.modes.at(-1)).toMatchObject({ atMs, cause: 'at reserve' });
+  });
+
   test('the higher of the two floors holds', () => {
     for (const [reservePct, reservePctMin, floorPct] of [
       [20, 40, 40],

@@ -1,9 +1,9 @@
+import type { PlantChange, RtacConfig } from '../../../simulators/rtac/config.ts';
+import { createRtac, type Rtac } from '../../../simulators/rtac/rtac.ts';
 import type { Approval, SiteSafety } from '../../../src/domain/safety.ts';
 import { FieldConnector } from '../../../src/field/connector.ts';
 import type { Scheduler } from '../../../src/ports/clock.ts';
 import type { FieldEvent } from '../../../src/ports/field.ts';
-import type { PlantChange, RtacConfig } from '../../../simulators/rtac/config.ts';
-import { createRtac, type Rtac } from '../../../simulators/rtac/rtac.ts';
 
 /** A clock that stands at each deadline, in order of time and of scheduling. */
 export class TestClock implements Scheduler {
@@ -27,7 +27,9 @@ export class TestClock implements Scheduler {
   }
   run(untilMs: number): void {
     for (let n = 0; n < 1_000_000; n++) {
-      const due = [...this.timers].filter(([, t]) => t.atMs <= untilMs).sort(([h, a], [k, b]) => a.atMs - b.atMs || h - k)[0];
+      const due = [...this.timers]
+        .filter(([, t]) => t.atMs <= untilMs)
+        .sort(([h, a], [k, b]) => a.atMs - b.atMs || h - k)[0];
       if (due === undefined) {
         this.now = untilMs;
         return;
@@ -172,16 +174,15 @@ export class Bench {
 
   setpoint(jobId: string, powerW: number, minutes: number): void {
     const startMs = this.nowMs;
-    this.connector.submit(
-      { kind: 'setpoint', jobId, powerW, startMs, endMs: startMs + minutes * 60_000 },
-      this.nowMs,
-    );
+    this.connector.submit({ kind: 'setpoint', jobId, powerW, startMs, endMs: startMs + minutes * 60_000 }, this.nowMs);
     this.pump();
   }
 
   replies(): string[] {
     return this.events.flatMap(({ event }) =>
-      event.kind === 'reply' ? [`${event.reply.jobId} ${event.reply.kind}${'why' in event.reply ? `: ${event.reply.why}` : ''}`] : [],
+      event.kind === 'reply'
+        ? [`${event.reply.jobId} ${event.reply.kind}${'why' in event.reply ? `: ${event.reply.why}` : ''}`]
+        : [],
     );
   }
 

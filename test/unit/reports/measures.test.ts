@@ -4,6 +4,7 @@ import { measure } from '../../../reports/measures.ts';
 import type { EventMeasure } from '../../../reports/measureTypes.ts';
 import { InvariantError } from '../../../src/domain/errors.ts';
 import { MS_PER_HOUR, MS_PER_MIN, whToMj } from '../../../src/domain/units.ts';
+import type { LogRecord } from '../../../src/ports/records.ts';
 import { factAt, type MiniEvent, meterInterval, miniRun, siteIdOf } from '../../helpers/miniRun.ts';
 import { EVENT_END, EVENT_START, fixtureRecords } from '../../helpers/reportRecords.ts';
 

@@ -52,11 +52,11 @@ describe('published values', () => {
     expect([haurwitzGhiWPerM2(0), haurwitzGhiWPerM2(-0.1)]).toEqual([0, 0]);
   });
 
-  test('sun at Golden, 17 October 2003 12:30:30 MST: NREL SPA within 0.01°', () => {
+  test('sun at Golden, 17 October 2003 12:30:30 MST: NREL SPA within 0.004°', () => {
     const golden = { latitudeDeg: 39.742476, longitudeDeg: -105.1786 };
     const { elevationDeg, azimuthDeg } = sunPosition(golden, at('2003-10-17T12:30:30-07:00'));
-    expect(Math.abs(elevationDeg - 39.872046)).toBeLessThan(0.01);
-    expect(Math.abs(azimuthDeg - 194.340241)).toBeLessThan(0.01);
+    expect(Math.abs(elevationDeg - 39.872046)).toBeLessThan(0.004);
+    expect(Math.abs(azimuthDeg - 194.340241)).toBeLessThan(0.004);
     // Sunrise and sunset of SPA: the centre stands 0.8333° below the horizon; 0.01° is some 3 s.
     for (const iso of ['2015-01-02T07:21:55-07:00', '2015-01-02T16:47:43-07:00']) {
       expect(Math.abs(sunPosition(golden, at(iso)).elevationDeg + 0.8333)).toBeLessThan(0.01);
