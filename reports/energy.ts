@@ -19,7 +19,6 @@ export interface CellEnergy {
   readonly measured: boolean;
   readonly storm: boolean;
   readonly meteredWh: number;
-  readonly baselineWh: number;
   readonly deliveredWh: number;
   readonly stormWh: number;
   /** Battery charge in the interval while it was touched by a storm [mJ]. */
@@ -58,7 +57,6 @@ export function cellEnergies(site: CollectedSite): CellEnergy[] {
       measured: cell.baselineMj !== null,
       storm,
       meteredWh,
-      baselineWh: meteredWh + movedWh,
       deliveredWh: storm ? 0 : movedWh,
       stormWh: storm ? movedWh : 0,
       rechargeMj: storm ? m.chargeMj : 0,
@@ -71,7 +69,6 @@ const unmeasured = (cell: Cell): CellEnergy => ({
   measured: false,
   storm: false,
   meteredWh: 0,
-  baselineWh: 0,
   deliveredWh: 0,
   stormWh: 0,
   rechargeMj: 0,

@@ -18,10 +18,13 @@ export interface PlanRow extends Span {
   readonly noPlanWh: number;
   /** Target that the decisions left open [Wh]; negative when they allocated more than the target. */
   readonly gapWh: number;
-  /** What excluded devices could have given, by reason [mJ]; "not_needed" is no reason for a gap and is left out. */
-  readonly excludedMj: ReadonlyMap<ExclusionReason, number>;
-  readonly excludedDevices: ReadonlyMap<ExclusionReason, ReadonlySet<string>>;
+  /** What excluded devices could have given, by reason [mJ]. */
+  readonly excludedMj: ReadonlyMap<Blamed, number>;
+  readonly excludedDevices: ReadonlyMap<Blamed, ReadonlySet<string>>;
 }
+
+/** A device that was not needed is no reason for anything missing. */
+type Blamed = Exclude<ExclusionReason, 'not_needed'>;
 
 export interface EventPlan {
   readonly rows: readonly PlanRow[];
@@ -77,8 +80,8 @@ function planRow(
   planned: Map<string, Register>,
 ): PlanRow {
   const allocatedMj = new Map<string, number>();
-  const excludedMj = new Map<ExclusionReason, number>();
-  const excludedDevices = new Map<ExclusionReason, Set<string>>();
+  const excludedMj = new Map<Blamed, number>();
+  const excludedDevices = new Map<Blamed, Set<string>>();
   let coveredMj = 0;
   for (const d of decisions) {
     const ms = overlapMs(d, row);

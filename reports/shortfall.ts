@@ -1,5 +1,4 @@
 import type { EndReason } from '../src/domain/command.ts';
-import type { ExclusionReason } from '../src/domain/program.ts';
 import { splitWhole } from '../src/domain/units.ts';
 import { type CollectedCommand, type Collection, overlapMs, type Span } from './collection.ts';
 import type { CellEnergy } from './energy.ts';
@@ -73,9 +72,7 @@ export function attributePlanning(into: Attribution, row: PlanRow): void {
     into.add('planning', 'over_delivery', row.gapWh);
     return;
   }
-  const reasons = [...row.excludedMj].filter((r): r is [Exclude<ExclusionReason, 'not_needed'>, number] => {
-    return r[0] !== 'not_needed' && r[1] > 0;
-  });
+  const reasons = [...row.excludedMj].filter(([, mj]) => mj > 0);
   const capableWh = wholeWh(reasons.reduce((sum, [, mj]) => sum + mj, 0));
   const excludedWh = Math.min(row.gapWh, capableWh);
   const parts = splitWhole(

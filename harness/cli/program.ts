@@ -28,7 +28,17 @@ export interface Outcome {
   code: number;
 }
 
-export function buildProgram(io: CliIo, outcome: Outcome): Command {
+/** Goes nowhere: for callers that only want the program's shape. */
+const SILENT: CliIo = {
+  out: () => {},
+  err: () => {},
+  color: false,
+  interactive: false,
+  cwd: '.',
+  nowMs: () => 0,
+};
+
+export function buildProgram(io: CliIo = SILENT, outcome: Outcome = { code: 0 }): Command {
   const program = new Command('vpp')
     .description('Runs a whole virtual power plant on one virtual clock and says whether the dispatch performed')
     .version(VERSION)

@@ -44,7 +44,7 @@ export function createTokenKeeper(auth: TokenAuth | null, oem: string): TokenKee
   return {
     isValid: (nowMs) => value !== null && nowMs < endMs,
     wanted: (nowMs, requestId) => {
-      if (auth === null || nowMs < retryMs) return null;
+      if (auth === null || underWay !== null || nowMs < retryMs) return null;
       underWay = requestId;
       return auth.request;
     },

@@ -173,7 +173,7 @@ function check(files: readonly SourceFile[]): Violation[] {
 }
 
 /** [lines] A file is read in one sitting. */
-const LINES_MAX = 400;
+const LINES_MAX = 500;
 /** Files that are longer, each with the reason why cutting them would make them harder to read. */
 const LONGER: Readonly<Record<string, { readonly linesMax: number; readonly why: string }>> = {};
 

@@ -14,7 +14,7 @@ describe('the dispatcher', () => {
     expect(plans).toHaveLength(13);
     expect(plans[0]).toMatchObject({ periodStartMs: startMs, periodEndMs: startMs, plannedW: 4_000, shortfallW: 0 });
     expect(plans.slice(1).map((p) => p.periodEndMs - p.periodStartMs)).toEqual(Array(12).fill(5 * MIN));
-    expect(b.sent.find(({ effect }) => effect.kind === 'oem')?.atMs).toBe(startMs - 10 * MIN);
+    expect(b.facts.find(({ fact }) => fact.type === 'command.sent')?.atMs).toBe(startMs - 10 * MIN);
     expect(b.jobs()).toHaveLength(2);
     expect(b.factsOf('command.ended').map((f) => f.outcome.status)).toEqual(['succeeded', 'succeeded']);
     expect(b.factsOf('event.started')).toHaveLength(1);

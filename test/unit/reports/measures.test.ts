@@ -51,11 +51,15 @@ describe('delivered energy', () => {
     expect([e.startMs, e.endMs]).toEqual([EVENT_START, EVENT_END]);
   });
 
-  test('quantises a register, not its parts: three intervals of 0.4 Wh are 1 Wh together', () => {
-    const third = whToMj(0.4);
-    const site = { deviceId: 'a', metered: [0, 0, 0], baseline: [third, third, third] };
-    const e = only(measure(miniRun({ stepMs: QUARTER, sites: [site], events: [hour({ to: 3 })] })).events);
-    expect(e.intervals.map((i) => i.deliveredWh)).toEqual([0, 1, 0]);
+  test('quantises a register, not its parts: four intervals of 0.3 Wh are 1 Wh together, in whatever order the log has them', () => {
+    const site = { deviceId: 'a', metered: [0, 0, 0, 0], baseline: [0.3, 0.3, 0.3, 0.3].map(whToMj) };
+    const records = miniRun({ stepMs: QUARTER, sites: [site], events: [hour()] });
+    const isMeter = (r: LogRecord): boolean => r.kind === 'meter' || r.kind === 'counterfactual';
+    const meters = records.filter(isMeter);
+    const others = records.filter((r) => !isMeter(r));
+    for (const log of [records, [...others, ...meters.toReversed()]]) {
+      expect(only(measure(log).events).intervals.map((i) => i.deliveredWh)).toEqual([0, 1, 0, 0]);
+    }
   });
 
   test('counts 0 in an interval touched by a storm, and states what the meter moved apart', () => {
@@ -125,6 +129,16 @@ describe('what was asked', () => {
     expect([e.targetWh, e.plannedWh, e.intervals.length]).toEqual([500, 500, 2]);
   });
 
+  test('stops in the middle of a meter interval when the event is cancelled there', () => {
+    const e = run(hour(), [
+      { atMs: 1.5 * QUARTER, fact: { type: 'event.cancelled', eventId: 'e', by: 'an operator' } },
+    ]);
+    expect(e.intervals.map((i) => [i.targetWh, i.plannedWh])).toEqual([
+      [250, 250],
+      [125, 125],
+    ]);
+  });
+
   test('is nothing when the event is cancelled before it begins', () => {
     const event = hour({ from: 1 });
     const e = run(event, [{ atMs: 0, fact: { type: 'event.cancelled', eventId: 'e', by: 'an operator' } }]);
@@ -166,8 +180,9 @@ describe('money and rebound', () => {
     const prices = (node: string, usdPerMwh: (number | null)[]) =>
       ({ type: 'prices.published', node, market: 'day-ahead', startMs: 0, stepMs: QUARTER, usdPerMwh }) as const;
     const facts = [
-      { atMs: 0, fact: prices('OTHER', [9, 9, 9, 9]) },
+      { atMs: 0, fact: prices('N', [9, 9, 9, 9]) },
       { atMs: 0, fact: prices('N', [100, 200, null, 400]) },
+      { atMs: 0, fact: prices('OTHER', [8, 8, 8, 8]) },
     ];
     const e = only(measure(miniRun({ stepMs: QUARTER, sites: [site], events: [hour()], facts })).events);
     expect(e.energyValueUsd).toBeCloseTo(0.25 * 0.7, 12);
@@ -247,6 +262,14 @@ describe('the run', () => {
       stormMs: 160 * MS_PER_MIN,
       stormDischargeMj: 0,
     });
+  });
+
+  test('answers of a cloud are told apart: done, refused, failed, none', () => {
+    const more = [200, 302, 404, 429, 500, 503, null].map((status): LogRecord => {
+      return { atMs: 0, kind: 'exchange', to: 'x', method: 'GET', path: '/', status, sentMs: 0, fault: null };
+    });
+    const [x] = measure(miniRun({ stepMs: QUARTER, sites: [], more })).exchanges;
+    expect(x).toEqual({ to: 'x', total: 7, ok: 2, refused: 2, serverError: 2, noAnswer: 1, faulted: 0 });
   });
 
   test('the core’s own 10-in-10 figure stands beside, with how many devices it does not know', () => {

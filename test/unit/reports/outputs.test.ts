@@ -1,12 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createCanvas, loadImage } from '@napi-rs/canvas';
+import { createCanvas, GlobalFonts, loadImage } from '@napi-rs/canvas';
 import { XMLParser } from 'fast-xml-parser';
 import { describe, expect, test } from 'vitest';
 import { chainOf } from '../../../reports/chain.ts';
-import { chartsOf, deliveredChart, whyNotChart } from '../../../reports/charts.ts';
+import { CHART_FONT, chartsOf, deliveredChart, whyNotChart } from '../../../reports/charts.ts';
 import { csvCell, csvFiles, meterCsv } from '../../../reports/csv.ts';
+import { escapeMarkup, escapeScriptJson } from '../../../reports/escape.ts';
 import { reportHtml } from '../../../reports/html.ts';
 import { junitXml } from '../../../reports/junit.ts';
 import { measure } from '../../../reports/measures.ts';
@@ -83,6 +84,26 @@ describe('junit.xml', () => {
     expect(b.failure['@_message']).toBe('expected at least 90 %, found 69.0 %; where: event-1; when: 18:00 to 20:00');
     expect(b.failure['#text']).toContain(run.replayCommand);
     expect(c['system-out']).toContain('warning: expected at least 90 %');
+  });
+
+  test('keeps a line break in a name, which a bare one in an attribute would not survive', () => {
+    expect(junitXml(run, [expectation({ name: 'a\nb\rc' })])).toContain('name="a&#10;b&#13;c"');
+  });
+});
+
+describe('escaping', () => {
+  test.each([
+    ['<b a="1" c=\'2\'>&amp;]]>', '&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;amp;]]&gt;'],
+    ['\u0000\u0007\uFFFE\uFFFF\uD800x\uDC00', '\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDx\uFFFD'],
+    ['\t\n\r é 😀', '\t\n\r é 😀'],
+  ])('%j in markup is %j', (text, expected) => {
+    expect(escapeMarkup(text)).toBe(expected);
+  });
+
+  test('JSON in a script holds no character that could end the script, and reads back the same', () => {
+    const value = { text: '</script><!-- & \u2028 \u2029' };
+    expect(escapeScriptJson(value)).not.toMatch(/[<>&\u2028\u2029]/);
+    expect(JSON.parse(escapeScriptJson(value))).toEqual(value);
   });
 });
 
@@ -204,6 +225,12 @@ describe('charts', () => {
     const withTitle = await ink(await renderPng({ type: 'bar', data: { labels: [], datasets: [] }, options }, size));
     expect(without).toEqual({ ...size, dark: 0 });
     expect(withTitle.dark).toBeGreaterThan(500);
+  });
+
+  test('have the regular and the bold face of the bundled font', async () => {
+    await renderPng({ type: 'bar', data: { labels: [], datasets: [] } }, { width: 10, height: 10 });
+    const weights = GlobalFonts.families.find((f) => f.family === CHART_FONT)?.styles.map((style) => style.weight);
+    expect(weights?.toSorted()).toEqual([400, 700]);
   });
 
   test('of a run without events are the fleet only', () => {

@@ -29,7 +29,6 @@ function reason(c: Case): ShortfallReason {
     measured: c.measured ?? true,
     storm: c.storm ?? false,
     meteredWh: 0,
-    baselineWh: 0,
     deliveredWh: 0,
     stormWh: 0,
     rechargeMj: 0,
