@@ -28,7 +28,10 @@ export function chainOf(m: RunMeasures, event: EventMeasure, device: DeviceEvent
       .map((i) => ({ atMs: i.atMs, text: i.why === '' ? i.what : `${i.what}: ${i.why}` })),
     ...(m.fields.find((f) => f.siteId === device.siteId)?.steps ?? [])
       .filter((s) => near(s.atMs, event))
-      .map((s) => ({ atMs: s.atMs, text: s.detail === '' ? `Site: ${s.what}` : `Site: ${s.what}, ${s.detail}` })),
+      .map((s) => ({
+        atMs: s.atMs,
+        text: `Site: ${s.what}${s.detail === '' ? '' : `, ${s.detail}`}${s.times > 1 ? ` (${s.times} times)` : ''}`,
+      })),
   ];
   steps.sort((a, b) => a.atMs - b.atMs);
   return [...middleOut(steps), ...meterSteps(event, device)];

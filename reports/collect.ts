@@ -78,8 +78,20 @@ function incident(c: Collection, i: Incident): void {
 function step(c: Collection, siteId: string, atMs: EpochMs, what: string, detail: string): void {
   const site = c.field(siteId);
   site.counts.set(what, (site.counts.get(what) ?? 0) + 1);
-  if (site.steps.length < LIMITS.fieldSteps) site.steps.push({ atMs, what, detail });
-  else site.stepsLeftOut += 1;
+  const again = what === 'operate' ? site.repeated.get(detail) : undefined;
+  if (again !== undefined) {
+    again.times += 1;
+    again.lastMs = atMs;
+    return;
+  }
+  if (what !== 'operate') site.repeated.clear();
+  if (site.steps.length >= LIMITS.fieldSteps) {
+    site.stepsLeftOut += 1;
+    return;
+  }
+  const added = { atMs, what, detail, times: 1, lastMs: atMs };
+  if (what === 'operate') site.repeated.set(detail, added);
+  site.steps.push(added);
 }
 
 function takeMode(c: Collection, r: Extract<LogRecord, { kind: 'device-mode' }>): void {

@@ -9,6 +9,7 @@ import type {
   EventMeasure,
   ExchangeCount,
   FaultMeasure,
+  FieldStep,
   Incident,
   LedgerMeasure,
   ProvenanceLine,
@@ -78,7 +79,9 @@ export const overlapMs = (a: Span, b: Span): number =>
 
 interface FieldSite {
   readonly counts: Map<string, number>;
-  readonly steps: { atMs: EpochMs; what: string; detail: string }[];
+  readonly steps: Writable<FieldStep>[];
+  /** Controls sent since the last step of another kind, by their detail. */
+  readonly repeated: Map<string, Writable<FieldStep>>;
   stepsLeftOut: number;
 }
 
@@ -153,7 +156,7 @@ export class Collection {
   field(siteId: string): FieldSite {
     let site = this.fields.get(siteId);
     if (site === undefined) {
-      site = { counts: new Map(), steps: [], stepsLeftOut: 0 };
+      site = { counts: new Map(), steps: [], repeated: new Map(), stepsLeftOut: 0 };
       this.fields.set(siteId, site);
     }
     return site;

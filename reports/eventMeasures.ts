@@ -264,7 +264,7 @@ function derivedOf(e: CollectedEvent): DerivedMeasure | null {
   const known = e.derived.devices.filter((d) => d.deliveredWh !== null);
   return {
     method: e.derived.baselineMethod,
-    deliveredWh: known.reduce((sum, d) => sum + (d.deliveredWh ?? 0), 0),
+    deliveredWh: known.length === 0 ? null : known.reduce((sum, d) => sum + (d.deliveredWh ?? 0), 0),
     devicesWithBaseline: known.length,
     devicesWithoutBaseline: e.derived.devices.length - known.length,
   };

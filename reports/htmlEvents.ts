@@ -60,34 +60,41 @@ const priceCell = (r: IntervalMeasure): Cell =>
   figure(r.priceUsdPerMwh, r.priceUsdPerMwh === null ? 'not known' : r.priceUsdPerMwh.toFixed(2));
 
 function sentence(e: EventMeasure): string {
-  const called = `Called by ${e.calledBy}.`;
+  const called = `Called by: ${e.calledBy}.`;
   if (e.targetWh === 0) return `${called} Nothing was requested in the end (${e.status}).`;
   const delivered = `It delivered ${kwh(e.deliveredWh)} of the ${kwh(e.targetWh)} requested: ${percent(e.ratio)}.`;
   const missing = e.targetWh - e.deliveredWh;
   const main = e.reasons[0];
   if (missing <= 0 || main === undefined || main.wh <= 0) return `${called} ${delivered}`;
-  return `${called} ${delivered} The largest part of what is missing, ${kwh(main.wh)}: ${reasonWords(main.reason).toLowerCase()}.`;
+  return `${called} ${delivered} The largest part of what is missing is ${kwh(main.wh)} (${reasonWords(main.reason)}).`;
 }
 
 function eventFacts(m: RunMeasures, e: EventMeasure): Html {
   const rate = m.programs.find((p) => p.program.programId === e.programId)?.program.paymentUsdPerKwh ?? 0;
-  const derived =
-    e.derived === null
-      ? 'Not calculated.'
-      : `${kwh(e.derived.deliveredWh)}, ${e.derived.method}, derived from meter data alone` +
-        `${e.derived.devicesWithoutBaseline > 0 ? `; ${e.derived.devicesWithoutBaseline} of ${e.derived.devicesWithBaseline + e.derived.devicesWithoutBaseline} devices have no such baseline` : ''}.`;
   return html`<dl class="facts">
 <dt>Payment</dt><dd>${usd(e.paymentUsd)} at ${usd(rate)} for each delivered kWh (no cap applied)</dd>
 <dt>Worth of the energy</dt><dd>${usd(e.energyValueUsd)} at day-ahead prices${e.unpricedWh === 0 ? '' : `; ${kwh(e.unpricedWh)} without a known price is left out`}</dd>
 <dt>Mean delivered power of nomination</dt><dd>${e.nominationRatio === null ? 'nothing was nominated' : `${percent(e.nominationRatio)} of ${kw(e.nominatedW)}`}</dd>
-<dt>Delivered by 10-in-10</dt><dd>${derived}</dd>
+<dt>Delivered by 10-in-10</dt><dd>${derivedWords(e)}</dd>
 <dt>Rebound in the two hours after</dt><dd>${rebound(e)}</dd>
 ${e.unmeasuredCells === 0 ? null : html`<dt>Not measured</dt><dd>${e.unmeasuredCells} device intervals have no meter value or baseline and count as 0</dd>`}
 </dl>`;
 }
 
+function derivedWords({ derived: d }: EventMeasure): string {
+  if (d === null) return 'Not calculated.';
+  const all = d.devicesWithBaseline + d.devicesWithoutBaseline;
+  if (d.deliveredWh === null) return `Unknown: none of the ${all} devices has such a baseline (${d.method}).`;
+  const some =
+    d.devicesWithoutBaseline === 0
+      ? ''
+      : `, for the ${d.devicesWithBaseline} of ${all} devices that have such a baseline`;
+  return `${kwh(d.deliveredWh)} (${d.method}, from meter data alone${some}).`;
+}
+
 function rebound(e: EventMeasure): string {
-  if (e.snapbackWh === 0 && e.snapbackPeakW === 0) return 'none: the grid use was as without the event';
+  if (e.snapbackWh === 0 && e.snapbackPeakW === 0)
+    return 'none: outside of storms, the grid use was as without the event';
   const side = e.snapbackWh < 0 ? 'less' : 'more';
   return `${kwh(Math.abs(e.snapbackWh))} ${side} taken from the grid than without the event, up to ${kw(e.snapbackPeakW)} more`;
 }

@@ -1,7 +1,7 @@
 import { isoUtc } from '../src/domain/time.ts';
 import type { Times } from './htmlEvents.ts';
 import { figure, type Html, html, section, table, text } from './htmlParts.ts';
-import type { FieldMeasure, RunMeasures } from './measureTypes.ts';
+import type { FieldMeasure, FieldStep, RunMeasures } from './measureTypes.ts';
 import type { RunInfo } from './verdict.ts';
 import { askWords, duration, END_WORDS, STANDING_WORDS, STATUS_WORDS } from './words.ts';
 
@@ -83,10 +83,13 @@ function siteSteps(f: FieldMeasure, t: Times): Html {
   const out = f.steps.length - steps.length + f.stepsLeftOut;
   return html`<details><summary>${f.siteId}: what happened, in order</summary>${table({
     caption: `Link, plant and controls of ${f.siteId}${out > 0 ? `; ${out} later steps are in log.jsonl` : ''}`,
-    columns: [{ label: 'When' }, { label: 'What' }, { label: 'Detail' }],
-    rows: steps.map((s) => [text(t.local(s.atMs)), text(s.what), text(s.detail)]),
+    columns: [{ label: 'When' }, { label: 'What' }, { label: 'Detail' }, { label: 'Repeated' }],
+    rows: steps.map((s) => [text(t.local(s.atMs)), text(s.what), text(s.detail), text(repeats(s, t))]),
   })}</details>`;
 }
+
+const repeats = (s: FieldStep, t: Times): string =>
+  s.times === 1 ? '' : `${s.times} times until ${t.clock(s.lastMs)}`;
 
 export function cloudsAndFaults(m: RunMeasures, t: Times): Html {
   const faults = table({

@@ -41,7 +41,7 @@ tbody th{font-weight:600}
 tfoot th,tfoot td{font-weight:700;border-top:2px solid var(--line)}
 .num{text-align:right;white-space:nowrap}
 thead .num{white-space:normal;min-width:5.2rem}
-tbody th{min-width:6.5rem}
+tbody th{min-width:7.5rem;overflow-wrap:anywhere}
 td{min-width:5rem}td.num{min-width:0}td:has(details){min-width:16rem}
 th button{all:unset;cursor:pointer;font-weight:600}
 th button:hover{text-decoration:underline}

@@ -101,7 +101,8 @@ export interface EventMeasure extends EnergyTotals {
 /** Delivered by the core's method, from meter data alone ("10-in-10, derived"). */
 export interface DerivedMeasure {
   readonly method: string;
-  readonly deliveredWh: number;
+  /** Over the devices with such a baseline; null when none has one. */
+  readonly deliveredWh: number | null;
   readonly devicesWithBaseline: number;
   readonly devicesWithoutBaseline: number;
 }
@@ -281,9 +282,18 @@ export interface FieldMeasure {
   readonly refused: number;
   readonly unknown: number;
   readonly integrityReads: number;
-  readonly steps: readonly { readonly atMs: EpochMs; readonly what: string; readonly detail: string }[];
+  readonly steps: readonly FieldStep[];
   /** Steps beyond the limit, left out of `steps`. */
   readonly stepsLeftOut: number;
+}
+
+/** One step, or the same control sent again and again to keep the site's watchdog fed, until something else happens. */
+export interface FieldStep {
+  readonly atMs: EpochMs;
+  readonly what: string;
+  readonly detail: string;
+  readonly times: number;
+  readonly lastMs: EpochMs;
 }
 
 export interface AlertMeasure {

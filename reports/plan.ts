@@ -18,8 +18,8 @@ export interface PlanRow extends Span {
   readonly noPlanWh: number;
   /** Target that the decisions left open [Wh]; negative when they allocated more than the target. */
   readonly gapWh: number;
-  /** What excluded devices could have given, by reason [mJ]. */
-  readonly excludedMj: ReadonlyMap<Blamed, number>;
+  /** What excluded devices could have given, by reason [Wh]. */
+  readonly excludedWh: ReadonlyMap<Blamed, number>;
   readonly excludedDevices: ReadonlyMap<Blamed, ReadonlySet<string>>;
 }
 
@@ -55,9 +55,14 @@ interface Decision extends Span {
 
 export function planOf(e: CollectedEvent, grid: { readonly startMs: number; readonly stepMs: number }): EventPlan {
   const decisions = decisionsOf(e);
-  const registers = { target: new Register(), noPlan: new Register(), gap: new Register() };
-  const planned = new Map<string, Register>();
-  const rows = meterRows(e, grid).map((row) => planRow(e, row, decisions, registers, planned));
+  const registers: Registers = {
+    target: new Register(),
+    noPlan: new Register(),
+    gap: new Register(),
+    planned: new Map(),
+    excluded: new Map(),
+  };
+  const rows = meterRows(e, grid).map((row) => planRow(e, row, decisions, registers));
   return { rows, ...membersOf(decisions) };
 }
 
@@ -72,13 +77,21 @@ function decisionsOf(e: CollectedEvent): Decision[] {
     .filter((d) => d.endMs > d.startMs);
 }
 
-function planRow(
-  e: CollectedEvent,
-  row: Span,
-  decisions: readonly Decision[],
-  registers: { readonly target: Register; readonly noPlan: Register; readonly gap: Register },
-  planned: Map<string, Register>,
-): PlanRow {
+interface Registers {
+  readonly target: Register;
+  readonly noPlan: Register;
+  readonly gap: Register;
+  readonly planned: Map<string, Register>;
+  readonly excluded: Map<Blamed, Register>;
+}
+
+function registerOf<K>(map: Map<K, Register>, key: K): Register {
+  const register = map.get(key) ?? new Register();
+  map.set(key, register);
+  return register;
+}
+
+function planRow(e: CollectedEvent, row: Span, decisions: readonly Decision[], registers: Registers): PlanRow {
   const allocatedMj = new Map<string, number>();
   const excludedMj = new Map<Blamed, number>();
   const excludedDevices = new Map<Blamed, Set<string>>();
@@ -97,12 +110,13 @@ function planRow(
   }
   const rowTargetMj = targetMj(e, row);
   let totalMj = 0;
+  const plannedWh = new Map<string, number>();
   for (const [deviceId, mj] of allocatedMj) {
     totalMj += mj;
-    if (!planned.has(deviceId)) planned.set(deviceId, new Register());
+    plannedWh.set(deviceId, registerOf(registers.planned, deviceId).advance(mj));
   }
-  const plannedWh = new Map<string, number>();
-  for (const [deviceId, register] of planned) plannedWh.set(deviceId, register.advance(allocatedMj.get(deviceId) ?? 0));
+  const excludedWh = new Map<Blamed, number>();
+  for (const [reason, mj] of excludedMj) excludedWh.set(reason, registerOf(registers.excluded, reason).advance(mj));
   return {
     ...row,
     targetWh: registers.target.advance(rowTargetMj),
@@ -110,7 +124,7 @@ function planRow(
     allocatedMj,
     noPlanWh: registers.noPlan.advance(rowTargetMj - coveredMj),
     gapWh: registers.gap.advance(coveredMj - totalMj),
-    excludedMj,
+    excludedWh,
     excludedDevices,
   };
 }

@@ -3,7 +3,7 @@ import { splitWhole } from '../src/domain/units.ts';
 import { type CollectedCommand, type Collection, overlapMs, type Span } from './collection.ts';
 import type { CellEnergy } from './energy.ts';
 import type { EventMeasure, ReasonLine, ShortfallLine, ShortfallReason } from './measureTypes.ts';
-import { type PlanRow, wholeWh } from './plan.ts';
+import type { PlanRow } from './plan.ts';
 
 /**
  * Why target and delivery differ. The lines sum exactly to target − delivered; nothing is netted away.
@@ -16,7 +16,8 @@ import { type PlanRow, wholeWh } from './plan.ts';
  *   not measured; Storm Guard; a difference of at most 2 Wh or 2 % ("small_deviation", of either sign); given too much
  *   ("over_delivery", negative); nothing asked and yet more taken from the grid ("earlier_discharge": the battery had been
  *   emptied before and no longer covered its home); link of the site lost; the way its command ended; device offline; a
- *   late start that explains at least half; battery at its reserve; command superseded or none; else "effect_partly_seen".
+ *   late start that explains at least half; battery at its reserve; no effect or telemetry; no command; replaced by a
+ *   command from elsewhere; else "effect_partly_seen".
  * Rounding of the plan is part of "small_deviation".
  */
 export class Attribution {
@@ -72,18 +73,15 @@ export function attributePlanning(into: Attribution, row: PlanRow): void {
     into.add('planning', 'over_delivery', row.gapWh);
     return;
   }
-  const reasons = [...row.excludedMj].filter(([, mj]) => mj > 0);
-  const capableWh = wholeWh(reasons.reduce((sum, [, mj]) => sum + mj, 0));
-  const excludedWh = Math.min(row.gapWh, capableWh);
-  const parts = splitWhole(
-    excludedWh,
-    reasons.map(([, mj]) => mj),
-  );
+  const reasons = [...row.excludedWh];
+  const weights = reasons.map(([, wh]) => wh);
+  const capableWh = weights.reduce((a, b) => a + b, 0);
+  const namedWh = Math.min(row.gapWh, capableWh);
+  const parts = splitWhole(namedWh, weights);
   reasons.forEach(([reason], i) => {
     into.add('planning', reason, parts[i] ?? 0, row.excludedDevices.get(reason) ?? []);
   });
-  const named = parts.reduce((a, b) => a + b, 0);
-  into.add('planning', 'fleet_too_small', row.gapWh - named);
+  into.add('planning', 'fleet_too_small', row.gapWh - namedWh);
 }
 
 export interface Delivery {
@@ -115,7 +113,20 @@ export function reasonOf(d: Delivery, c: Pick<Collection, 'links' | 'offline' | 
   if (offlineMs > 0) return 'device_offline';
   if (lateWh(d.commands, d) * 2 >= missingWh) return 'late_start';
   if (atReserve(d, running)) return 'reserve';
-  return longest(running, d.row, WEAK) ?? (running.length === 0 ? 'no_command' : 'effect_partly_seen');
+  const weak = longest(running, d.row, WEAK);
+  if (weak !== null) return weak;
+  if (running.length === 0) return 'no_command';
+  return replacedByOther(running, d.row) ? 'superseded' : 'effect_partly_seen';
+}
+
+/**
+ * A command of the event was replaced inside the interval and none of the event came after it: somebody else took the
+ * device. The dispatcher replacing its own command by the next is no reason for anything.
+ */
+function replacedByOther(running: readonly CollectedCommand[], row: Span): boolean {
+  const untilMs = Math.max(...running.map((k) => inForce(k).endMs));
+  const last = running.filter((k) => inForce(k).endMs === untilMs);
+  return untilMs < row.endMs && last.every((k) => k.status === 'superseded');
 }
 
 /** Ends of a command that explain a missing delivery by themselves. */
@@ -133,12 +144,11 @@ const STRONG: Partial<Record<EndReason, ShortfallReason>> = {
   site_not_controllable: 'site_not_controllable',
 };
 
-/** Ends that only say that something was missing, or are normal when a newer plan replaces an older one. */
+/** Ends that only say that something was missing. */
 const WEAK: Partial<Record<EndReason, ShortfallReason>> = {
   no_effect: 'no_effect',
   no_telemetry: 'no_telemetry',
   effect_partly_seen: 'effect_partly_seen',
-  newer_command: 'superseded',
 };
 
 /** A command that was replaced or cancelled counts only until then; one that failed counts for its whole window. */

@@ -1,5 +1,5 @@
 import { localTimes } from './csv.ts';
-import type { EventMeasure, RunMeasures } from './measureTypes.ts';
+import type { DerivedMeasure, EventMeasure, RunMeasures } from './measureTypes.ts';
 import { type ExpectationResult, type RunInfo, verdictOf } from './verdict.ts';
 import { kwh, percent, reasonWords, usd } from './words.ts';
 
@@ -62,22 +62,35 @@ function eventLines(m: RunMeasures, e: EventMeasure): string[] {
     ['planned', kwh(e.plannedWh), ''],
     ['delivered', kwh(e.deliveredWh), `${percent(e.ratio)} of the request, ${usd(e.paymentUsd)} earned`],
   ];
-  if (e.derived !== null) rows.push(['10-in-10', kwh(e.derived.deliveredWh), `derived, ${e.derived.method}`]);
+  if (e.derived !== null)
+    rows.push([
+      '10-in-10',
+      e.derived.deliveredWh === null ? 'unknown' : kwh(e.derived.deliveredWh),
+      derivedNote(e.derived),
+    ]);
   if (e.stormWh !== 0) rows.push(['in storm', kwh(e.stormWh), 'excused, not counted']);
   if (e.unmeasuredCells > 0) rows.push(['unmeasured', String(e.unmeasuredCells), 'device intervals counted as 0']);
   const why = e.reasons.slice(0, SHORTFALL_LINES).map((l): [string, string, string] => {
     return [
-      'missing',
-      kwh(l.wh),
+      l.wh < 0 ? 'beyond' : 'missing',
+      kwh(Math.abs(l.wh)),
       `${reasonWords(l.reason)}${l.devices > 0 ? ` (${plural(l.devices, 'device')})` : ''}`,
     ];
   });
   const rest = e.reasons.slice(SHORTFALL_LINES).reduce((sum, l) => sum + l.wh, 0);
-  if (e.reasons.length > SHORTFALL_LINES) why.push(['missing', kwh(rest), 'other reasons']);
+  if (e.reasons.length > SHORTFALL_LINES)
+    why.push([rest < 0 ? 'beyond' : 'missing', kwh(Math.abs(rest)), 'other reasons']);
   const body = [...rows, ...why].map(([a, b, c]) =>
     clip(`    ${a.padEnd(11)}${b.padStart(13)}   ${c}`.trimEnd(), WIDTH),
   );
   return [clip(head, WIDTH), ...body, ''];
+}
+
+/** How many devices the derived figure leaves out stands with it: their part is unknown, not 0. */
+function derivedNote(d: DerivedMeasure): string {
+  const all = d.devicesWithBaseline + d.devicesWithoutBaseline;
+  const some = d.devicesWithoutBaseline === 0 ? '' : `, for ${d.devicesWithBaseline} of ${plural(all, 'device')}`;
+  return `${d.method}${some}`;
 }
 
 function ledgerLines(m: RunMeasures, paint: Paint): string[] {

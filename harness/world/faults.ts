@@ -55,7 +55,7 @@ function switchOf(fault: ScenarioFault, request: Request, index: number): Switch
     case 'oem-down':
       return behaviour(request, fault.oem, { down: true }, { down: false });
     case 'oem-swallow':
-      return behaviour(request, fault.oem, { swallow: fault.share > 0 }, { swallow: false });
+      return behaviour(request, fault.oem, { swallowRatio: fault.share }, { swallowRatio: 0 });
     case 'oem-lossy':
       return lossy(request, fault);
     case 'device-offline':

@@ -44,7 +44,10 @@ export function startMetering(options: {
 }
 
 export function netWh(from: SiteRegisters, to: SiteRegisters): MeterWh {
-  const wh = (key: 'importMj' | 'exportMj' | 'dischargeMj' | 'chargeMj') =>
-    whBetween({ fromMj: from[key], toMj: to[key] });
-  return { gridWh: wh('importMj') - wh('exportMj'), batteryWh: wh('dischargeMj') - wh('chargeMj') };
+  return {
+    gridWh: wholeWh(from.importMj, to.importMj) - wholeWh(from.exportMj, to.exportMj),
+    batteryWh: wholeWh(from.dischargeMj, to.dischargeMj) - wholeWh(from.chargeMj, to.chargeMj),
+  };
 }
+
+const wholeWh = (fromMj: number, toMj: number): number => whBetween({ fromMj, toMj });

@@ -80,7 +80,7 @@ export function runWorld(request: WorldRequest): WorldResult {
   for (const input of setUpInputs(scenario, world.homes)) driver.input(input);
   for (const input of meterHistory(scenario, fleetDevices(world.homes, request.profiles), request.profiles)) driver.input(input);
   for (const field of fields.values()) field.start();
-  startPolling(world);
+  if (request.events || needsTelemetry(scenario)) startPolling(world);
   publish(world);
   scheduleAlerts(world);
   for (const step of scenario.timeline) scheduleStep(world, step);
@@ -147,6 +147,12 @@ function fleetDevices(homes: readonly Home[], profiles: Profiles): FleetDevice[]
     exportWMax: null,
   }));
 }
+
+/**
+ * Without events only a command of the timeline needs telemetry, for its verdict. Polling moves no device: the homes' own
+ * physics is the same with and without it.
+ */
+const needsTelemetry = (scenario: Scenario): boolean => scenario.timeline.some((s) => s.kind === 'command');
 
 /** Each device is polled once per telemetry period of its cloud, at an offset of its own. */
 function startPolling(world: World): void {

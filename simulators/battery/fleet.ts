@@ -166,6 +166,10 @@ class HomeFleet implements Fleet {
     };
   }
 
+  isOnline(i: number): boolean {
+    return this.view(i).connection === 'online';
+  }
+
   control(i: number, control: DeviceControl): 'taken' | 'offline' {
     checkControl(control);
     if (this.view(i).connection === 'offline') return 'offline';
@@ -234,23 +238,22 @@ class HomeFleet implements Fleet {
     const h = this.homes;
     const b = h.device.battery;
     this.device(i);
-    const read = (column: Float64Array): number => column[i] ?? 0;
     return {
-      loadMj: read(h.loadMj),
-      pvMj: read(h.pvMj),
-      importMj: read(h.importMj),
-      exportMj: read(h.exportMj),
-      chargeMj: read(h.chargeMj),
-      dischargeMj: read(h.dischargeMj),
-      chargeLossMj: read(b.chargeLossMj),
-      dischargeLossMj: read(b.dischargeLossMj),
-      standbyMj: read(b.standbyMj),
-      storedMj: read(b.storedMj),
-      dispatchedMj: read(h.dispatchedMj),
-      stormMs: read(h.stormMs),
-      stormDischargeMj: read(h.stormDischargeMj),
-      curtailedMj: read(h.curtailedMj),
-      unservedMj: read(h.unservedMj),
+      loadMj: valueIn(h.loadMj, i),
+      pvMj: valueIn(h.pvMj, i),
+      importMj: valueIn(h.importMj, i),
+      exportMj: valueIn(h.exportMj, i),
+      chargeMj: valueIn(h.chargeMj, i),
+      dischargeMj: valueIn(h.dischargeMj, i),
+      chargeLossMj: valueIn(b.chargeLossMj, i),
+      dischargeLossMj: valueIn(b.dischargeLossMj, i),
+      standbyMj: valueIn(b.standbyMj, i),
+      storedMj: valueIn(b.storedMj, i),
+      dispatchedMj: valueIn(h.dispatchedMj, i),
+      stormMs: valueIn(h.stormMs, i),
+      stormDischargeMj: valueIn(h.stormDischargeMj, i),
+      curtailedMj: valueIn(h.curtailedMj, i),
+      unservedMj: valueIn(h.unservedMj, i),
     };
   }
 
@@ -364,6 +367,8 @@ class HomeFleet implements Fleet {
     return nowMs + untilMs;
   }
 }
+
+const valueIn = (column: Float64Array, i: number): number => column[i] ?? 0;
 
 function checkControl(control: DeviceControl): void {
   const { powerW, reservePctMin, reservePctMax } = control;

@@ -46,11 +46,11 @@ export interface Behaviour {
   readonly tokenDown: boolean;
   /** Share of requestsPerMinuteMax that is left, 0..1. */
   readonly throttleFactor: number;
-  /** Commands are accepted and reported as delivered, but no device hears of them. */
-  readonly swallow: boolean;
+  /** Share of commands that are accepted and reported as delivered, but no device hears of them. */
+  readonly swallowRatio: number;
 }
 
-const HEALTHY = { down: false, tokenDown: false, throttleFactor: 1, swallow: false } as const;
+const HEALTHY = { down: false, tokenDown: false, throttleFactor: 1, swallowRatio: 0 } as const;
 
 export const BEHAVIOUR: Readonly<Record<OemId, Behaviour>> = {
   enphase: {
@@ -148,7 +148,7 @@ const COMMON: Source = {
   down: FAULT,
   tokenDown: FAULT,
   throttleFactor: FAULT,
-  swallow: FAULT,
+  swallowRatio: FAULT,
 };
 
 const ENPHASE_VPP = 'Enphase VPP API 1.1.0 as transcribed in api-evangelist/enphase openapi/';

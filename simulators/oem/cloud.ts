@@ -1,5 +1,5 @@
 import { inputError, show } from '../../src/domain/errors.ts';
-import { type EpochMs, MS_PER_DAY, MS_PER_MIN } from '../../src/domain/units.ts';
+import type { EpochMs } from '../../src/domain/units.ts';
 import { PRIORITY, type Scheduler } from '../../src/ports/clock.ts';
 import type { DeviceControl, DeviceSample, FleetPort } from '../../src/ports/device.ts';
 import type { HttpHandler, HttpRequest, HttpResponse } from '../../src/ports/http.ts';
@@ -7,7 +7,8 @@ import type { OemId } from '../../src/ports/oem.ts';
 import type { RandomSource, RandomStream } from '../../src/ports/random.ts';
 import type { WeatherAlert } from '../../src/ports/series.ts';
 import { BEHAVIOUR, type Behaviour } from './behaviour.ts';
-import { createStormEngine, STORM_RULES, type StormEngine, type StormVerdict } from './storm.ts';
+import { createGate } from './gate.ts';
+import { STORM_RULES, StormEngine, type StormVerdict } from './storm.ts';
 
 /**
  * What the simulated clouds have in common. A cloud is an HTTP server as a value: `handle` answers at once, the wire
@@ -98,6 +99,8 @@ export interface Seat {
   day: number;
   dayCount: number;
   readonly draw: RandomStream;
+  /** A stream of its own, so that the fault shifts nothing else. */
+  readonly swallow: RandomStream;
 }
 
 export interface CloudBase {
@@ -129,16 +132,6 @@ export interface CloudErrors {
   tooMany(retryAfterS: number | null): HttpResponse;
 }
 
-const BODY_CHARS_MAX = 64_000;
-const TOKENS_MAX = 64;
-
-export const json = (status: number, body: unknown, headers: Record<string, string> = JSON_HEADERS): HttpResponse => ({
-  status,
-  headers,
-  body: JSON.stringify(body),
-});
-const JSON_HEADERS = { 'content-type': 'application/json' };
-
 export function createCloudBase(oem: OemId, options: CloudOptions): CloudBase {
   const { scheduler, fleet } = options;
   let behaviour: Behaviour = checked({ ...BEHAVIOUR[oem], ...options.behaviour });
@@ -154,13 +147,8 @@ export function createCloudBase(oem: OemId, options: CloudOptions): CloudBase {
   }
   const note: CloudBase['note'] = (seat, what, detail) =>
     options.onNote?.({ atMs: scheduler.nowMs(), device: seat.device, vendorDeviceId: seat.id, what, detail });
-  const drawDelayMs = (seat: Seat): number => {
-    const { commandDelayMsMin, commandDelayMsMean, commandTailRatio, commandTailMsMax } = behaviour;
-    const tail = seat.draw.chance(commandTailRatio);
-    const usualMs = commandDelayMsMin + (commandDelayMsMean > 0 ? seat.draw.exponential(commandDelayMsMean) : 0);
-    return Math.round(tail ? Math.max(usualMs, seat.draw.uniform(0, commandTailMsMax)) : usualMs);
-  };
-  const storm = createStormEngine<Seat>({
+  const drawDelayMs = (seat: Seat): number => delayOf(seat.draw, behaviour);
+  const storm = new StormEngine<Seat>({
     scheduler,
     rule: STORM_RULES[oem],
     seats,
@@ -204,12 +192,18 @@ export function createCloudBase(oem: OemId, options: CloudOptions): CloudBase {
     drawDelayMs,
     drawFailure: (seat) => seat.draw.chance(behaviour.deliveryFailureRatio),
     send: (seat, control) => {
-      if (!behaviour.swallow) return fleet.control(seat.device, control);
+      if (!seat.swallow.chance(behaviour.swallowRatio)) return fleet.control(seat.device, control);
       note(seat, 'swallowed', control.cause);
       return 'taken';
     },
     note,
   };
+}
+
+function delayOf(draw: RandomStream, b: Behaviour): number {
+  const tail = draw.chance(b.commandTailRatio);
+  const usualMs = b.commandDelayMsMin + (b.commandDelayMsMean > 0 ? draw.exponential(b.commandDelayMsMean) : 0);
+  return Math.round(tail ? Math.max(usualMs, draw.uniform(0, b.commandTailMsMax)) : usualMs);
 }
 
 function makeSeat(oem: OemId, d: CloudDevice, random: RandomSource): Seat {
@@ -234,6 +228,7 @@ function makeSeat(oem: OemId, d: CloudDevice, random: RandomSource): Seat {
     day: -1,
     dayCount: 0,
     draw: random(`oem/${oem}/${d.vendorDeviceId}`),
+    swallow: random(`oem/${oem}/${d.vendorDeviceId}/swallow`),
   };
 }
 
@@ -249,80 +244,19 @@ function startUploads(
     const offsetMs = seat.draw.int(1, Math.max(1, behaviour().telemetryPeriodMs));
     const upload = (): void => {
       if (seat.coming !== null) seat.shown = seat.coming;
-      seat.coming = fleet.sample(seat.device);
+      seat.coming = fleet.isOnline(seat.device) ? fleet.sample(seat.device) : null;
       seat.comingMs = scheduler.nowMs() + behaviour().telemetryDelayMs;
       scheduler.at(scheduler.nowMs() + behaviour().telemetryPeriodMs, upload, PRIORITY.world);
     };
     scheduler.at(
       startedMs,
       () => {
-        seat.shown = fleet.sample(seat.device);
+        if (fleet.isOnline(seat.device)) seat.shown = fleet.sample(seat.device);
       },
       PRIORITY.meter,
     );
     scheduler.at(startedMs + offsetMs, upload, PRIORITY.world);
   }
-}
-
-type Gate = Pick<CloudBase, 'counts' | 'admitSite' | 'admit' | 'revokeTokens' | 'issueToken' | 'isAuthorised'>;
-
-function createGate(scheduler: Scheduler, behaviour: () => Behaviour): Gate {
-  let requests = 0;
-  let throttled = 0;
-  let unauthorised = 0;
-  let minute = -1;
-  let inMinute = 0;
-  let tokenCount = 0;
-  /** Token to its end; the oldest falls out at TOKENS_MAX, as if it had expired. */
-  const tokens = new Map<string, EpochMs>();
-  return {
-    counts: () => ({ requests, throttled, unauthorised, tokens: tokenCount }),
-    admitSite: (seat) => {
-      const max = behaviour().siteRequestsPerDayMax;
-      if (max === null) return true;
-      const day = Math.floor(scheduler.nowMs() / MS_PER_DAY);
-      if (seat.day !== day) {
-        seat.day = day;
-        seat.dayCount = 0;
-      }
-      seat.dayCount += 1;
-      if (seat.dayCount <= max) return true;
-      throttled += 1;
-      return false;
-    },
-    admit: (request, errors) => {
-      requests += 1;
-      const b = behaviour();
-      if (b.down) return errors.down();
-      if (request.body.length > BODY_CHARS_MAX) return errors.tooLarge();
-      const nowMs = scheduler.nowMs();
-      const nowMinute = Math.floor(nowMs / MS_PER_MIN);
-      if (nowMinute !== minute) {
-        minute = nowMinute;
-        inMinute = 0;
-      }
-      inMinute += 1;
-      if (inMinute <= Math.floor(b.requestsPerMinuteMax * b.throttleFactor)) return null;
-      throttled += 1;
-      return errors.tooMany(b.retryAfter ? Math.ceil(((minute + 1) * MS_PER_MIN - nowMs) / 1000) : null);
-    },
-    revokeTokens: () => tokens.clear(),
-    issueToken: () => {
-      tokenCount += 1;
-      const lifetimeMs = behaviour().tokenLifetimeMs;
-      const token = `token-${tokenCount}`;
-      tokens.set(token, scheduler.nowMs() + lifetimeMs);
-      if (tokens.size > TOKENS_MAX) for (const oldest of tokens.keys()) if (tokens.delete(oldest)) break;
-      return { token, lifetimeMs };
-    },
-    isAuthorised: (request) => {
-      const header = request.headers.authorization ?? '';
-      const endMs = header.startsWith('Bearer ') ? tokens.get(header.slice(7)) : undefined;
-      if (endMs !== undefined && scheduler.nowMs() < endMs) return true;
-      unauthorised += 1;
-      return false;
-    },
-  };
 }
 
 function checked(b: Behaviour): Behaviour {
@@ -348,60 +282,3 @@ function checked(b: Behaviour): Behaviour {
   }
   return b;
 }
-
-/** "clientId:clientSecret" of an RFC 7617 Basic header, or null. */
-export function readBasic(header: string | undefined): string | null {
-  const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-  if (header === undefined) return null;
-  const text = (header.startsWith('Basic ') ? header.slice(6) : header).replace(/=+$/, '');
-  let out = '';
-  let bits = 0;
-  let held = 0;
-  for (const c of text) {
-    const v = ALPHABET.indexOf(c);
-    if (v < 0) return null;
-    held = (held << 6) | v;
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      out += String.fromCharCode((held >> bits) & 0xff);
-      held &= (1 << bits) - 1;
-    }
-  }
-  return out;
-}
-
-/** The value of one query parameter, decoded; '' when absent. */
-export function queryOf(path: string, name: string): string {
-  const at = path.indexOf('?');
-  if (at < 0) return '';
-  for (const pair of path.slice(at + 1).split('&')) {
-    if (pair.startsWith(`${name}=`)) return decode(pair.slice(name.length + 1));
-  }
-  return '';
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-export function routeOf(path: string): string {
-  const at = path.indexOf('?');
-  return at < 0 ? path : path.slice(0, at);
-}
-
-export function readObject(body: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(body);
-    return isRecord(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,21 +1,11 @@
 import { isoUtc } from '../../src/domain/time.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_MIN } from '../../src/domain/units.ts';
-import { PRIORITY } from '../../src/ports/clock.ts';
 import type { HttpRequest, HttpResponse } from '../../src/ports/http.ts';
-import {
-  type CloudBase,
-  type CloudErrors,
-  type CloudOptions,
-  createCloudBase,
-  json,
-  type OemCloud,
-  queryOf,
-  readBasic,
-  readObject,
-  routeOf,
-  type Seat,
-} from './cloud.ts';
-import { createTimedCommands, phaseOf, type TimedCommand, type TimedCommands, type TimedSpec } from './timed.ts';
+import { type CloudErrors, type CloudOptions, createCloudBase, type OemCloud, type Seat } from './cloud.ts';
+import { applicationRoute } from './enphaseEnroll.ts';
+import { type Detail, type EnphaseCtx, FIRST_APPLICATION, fail, siteId, stamp } from './enphaseParts.ts';
+import { json, queryOf, readBasic, readObject, routeOf } from './http.ts';
+import { phaseOf, type TimedCommand, TimedCommands, type TimedSpec } from './timed.ts';
 
 /**
  * A simulated Enphase cloud: events of the VPP API, applications, settings, live status.
@@ -33,34 +23,13 @@ export interface EnphaseCloud extends OemCloud {
   readonly events: (vendorDeviceId: string) => readonly TimedCommand[];
 }
 
-type Application = {
-  readonly applicationId: number;
-  readonly programId: string;
-  readonly createdMs: EpochMs;
-  status: 'Application_Submitted' | 'Application_Rejected' | 'Site_Submitted' | 'Site_Approved';
-};
-
-interface Detail {
-  readonly programId: string;
-  readonly mode: string;
-  readonly rateWatt: number;
-  readonly targetSoc: number | null;
-}
-
-interface Ctx {
-  readonly base: CloudBase;
-  readonly options: CloudOptions;
-  readonly events: TimedCommands<Detail>;
-  readonly applications: Map<Seat, Application>;
-}
-
 const DURATION_MIN_MAX = 300;
 const TARGET_SOC_MIN = 10;
 
 export function createEnphaseCloud(options: CloudOptions): EnphaseCloud {
   const base = createCloudBase('enphase', options);
-  const events = createTimedCommands<Detail>(base, options.scheduler, eventId);
-  const ctx: Ctx = { base, options, events, applications: new Map() };
+  const events = new TimedCommands<Detail>(base, options.scheduler, eventId);
+  const ctx: EnphaseCtx = { base, options, events, applications: new Map() };
   for (const d of options.devices) {
     const seat = base.seat(d.vendorDeviceId);
     if (d.enrolledIn === undefined || seat === undefined) continue;
@@ -75,7 +44,9 @@ export function createEnphaseCloud(options: CloudOptions): EnphaseCloud {
     oem: 'enphase',
     handle: (request) => handle(ctx, request),
     alert: (alert) => base.storm.alert(alert),
-    alertOver: (id) => base.storm.over(id),
+    alertOver: (id) => {
+      base.storm.over(id);
+    },
     setBehaviour: base.setBehaviour,
     behaviour: base.behaviour,
     counts: base.counts,
@@ -93,15 +64,7 @@ export function createEnphaseCloud(options: CloudOptions): EnphaseCloud {
   };
 }
 
-/** The real ids are integers; others are shown as text. */
-const siteId = (seat: Seat): number | string => (/^[1-9][0-9]{0,9}$/.test(seat.id) ? Number(seat.id) : seat.id);
-
-const FIRST_APPLICATION = 10_000;
 const eventId = (n: number): string => `e0000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
-
-/** The error body of the VPP API; errorRefNo is a constant here, nothing reads it. */
-const fail = (status: number, displayMessage: string, additionalInfo: string = displayMessage): HttpResponse =>
-  json(status, { code: String(status), displayMessage, additionalInfo, errorRefNo: '0000000000000000' });
 
 const ERRORS: CloudErrors = {
   down: () => ({ status: 503, headers: { 'content-type': 'text/html' }, body: '<html>Service Unavailable</html>' }),
@@ -109,7 +72,7 @@ const ERRORS: CloudErrors = {
   tooMany: () => json(429, { message: 'Too Many Requests' }),
 };
 
-function handle(ctx: Ctx, request: HttpRequest): HttpResponse {
+function handle(ctx: EnphaseCtx, request: HttpRequest): HttpResponse {
   const { base, options } = ctx;
   const stopped = base.admit(request, ERRORS);
   if (stopped !== null) return stopped;
@@ -127,7 +90,7 @@ function handle(ctx: Ctx, request: HttpRequest): HttpResponse {
   return fail(404, 'Requested resource Not Found');
 }
 
-function token(ctx: Ctx, request: HttpRequest): HttpResponse {
+function token(ctx: EnphaseCtx, request: HttpRequest): HttpResponse {
   const { base, options } = ctx;
   if (base.behaviour().tokenDown) return ERRORS.down();
   if (request.method !== 'POST' || routeOf(request.path) !== '/auth/oauth2/token')
@@ -146,7 +109,7 @@ function token(ctx: Ctx, request: HttpRequest): HttpResponse {
   });
 }
 
-function eventRoute(ctx: Ctx, request: HttpRequest, id: string | undefined): HttpResponse {
+function eventRoute(ctx: EnphaseCtx, request: HttpRequest, id: string | undefined): HttpResponse {
   if (id === undefined) {
     if (request.method === 'POST') return createEvent(ctx, request);
     return request.method === 'GET' ? listEvents(ctx, request) : fail(404, 'Requested resource Not Found');
@@ -170,7 +133,7 @@ function eventRoute(ctx: Ctx, request: HttpRequest, id: string | undefined): Htt
 
 type Wanted = { readonly seat: Seat; readonly spec: TimedSpec; readonly detail: Detail; readonly superseded: boolean };
 
-function createEvent(ctx: Ctx, request: HttpRequest): HttpResponse {
+function createEvent(ctx: EnphaseCtx, request: HttpRequest): HttpResponse {
   const wanted = readEvent(ctx, request.body);
   if ('status' in wanted) return wanted;
   const { seat, spec, detail, superseded } = wanted;
@@ -191,7 +154,7 @@ function createEvent(ctx: Ctx, request: HttpRequest): HttpResponse {
   });
 }
 
-function readEvent(ctx: Ctx, text: string): Wanted | HttpResponse {
+function readEvent(ctx: EnphaseCtx, text: string): Wanted | HttpResponse {
   const body = readObject(text);
   if (body === null) return fail(400, 'Type Mismatch', 'the body is not a JSON object');
   const { program_id: programId, site_ids: siteIds, rate_watt: rateWatt, superseded } = body;
@@ -283,9 +246,7 @@ function readMinute(value: unknown): EpochMs | null {
   return Number.isFinite(ms) ? ms : null;
 }
 
-const stamp = (ms: EpochMs): string => `${isoUtc(ms).slice(0, 23)}+00:00`;
-
-function eventBody(ctx: Ctx, event: TimedCommand<Detail>): Record<string, unknown> {
+function eventBody(ctx: EnphaseCtx, event: TimedCommand<Detail>): Record<string, unknown> {
   const { detail } = event;
   const nowMs = ctx.options.scheduler.nowMs();
   const phase = phaseOf(event, nowMs);
@@ -316,7 +277,7 @@ function eventBody(ctx: Ctx, event: TimedCommand<Detail>): Record<string, unknow
 }
 
 /** Newest first; the date range of the real API is not applied, site_id and page_size are. */
-function listEvents(ctx: Ctx, request: HttpRequest): HttpResponse {
+function listEvents(ctx: EnphaseCtx, request: HttpRequest): HttpResponse {
   const programId = queryOf(request.path, 'program_id');
   if (programId === '') return fail(400, 'Missing Parameter', 'Required parameter program_id is not present');
   const seat = ctx.base.seat(queryOf(request.path, 'site_id'));
@@ -328,75 +289,7 @@ function listEvents(ctx: Ctx, request: HttpRequest): HttpResponse {
   return json(200, { program_id: programId, total_count: mine.length, eventList: page.map((e) => eventBody(ctx, e)) });
 }
 
-function applicationRoute(ctx: Ctx, request: HttpRequest, id: string | undefined): HttpResponse {
-  if (request.method === 'POST' && id === undefined) return apply(ctx, request);
-  const seat = ctx.base.seat(id ?? '');
-  const application = seat === undefined ? undefined : ctx.applications.get(seat);
-  if (request.method !== 'GET' || seat === undefined || application === undefined) {
-    return fail(404, 'No applications found', `There is no application found for the site_id : ${id ?? ''}`);
-  }
-  return json(200, {
-    site_id: siteId(seat),
-    program_id: application.programId,
-    application_id: application.applicationId,
-    application_status: application.status,
-    created_at: stamp(application.createdMs),
-    application_type: 'enrollment',
-  });
-}
-
-/** The real API takes this object as text in a multipart form with the signed papers. */
-function apply(ctx: Ctx, request: HttpRequest): HttpResponse {
-  const { base, options, applications } = ctx;
-  const form = readObject(request.body);
-  const seat = base.seat(String(form?.site_id ?? ''));
-  if (form === null || seat === undefined) return fail(404, `No site found for ${String(form?.site_id)}`);
-  const programId = form.program_id;
-  if (typeof programId !== 'string' || !options.programs.some((p) => p.programId === programId)) {
-    return fail(403, 'Please provide valid Program ID');
-  }
-  const known = applications.get(seat);
-  if (known !== undefined && known.status !== 'Application_Rejected') {
-    return fail(
-      409,
-      `Application ID: ${known.applicationId} for site_id = ${seat.id} exists`,
-      'a site is a member of one program only',
-    );
-  }
-  const application: Application = {
-    applicationId: FIRST_APPLICATION + applications.size,
-    programId,
-    createdMs: options.scheduler.nowMs(),
-    status: 'Application_Submitted',
-  };
-  applications.set(seat, application);
-  decideLater(ctx, seat, application);
-  return json(200, {
-    site_id: siteId(seat),
-    program_id: programId,
-    application_id: application.applicationId,
-    application_status: application.status,
-  });
-}
-
-/** Papers first, then the test period of the site; each takes half of the drawn time. */
-function decideLater(ctx: Ctx, seat: Seat, application: Application): void {
-  const { scheduler } = ctx.options;
-  const { enrollMsMin, enrollMsMax, enrollRejectRatio } = ctx.base.behaviour();
-  const takesMs = Math.round(enrollMsMin + (enrollMsMax - enrollMsMin) * seat.draw.next());
-  const rejected = seat.draw.chance(enrollRejectRatio);
-  const startMs = scheduler.nowMs();
-  const papers = (): void => {
-    application.status = rejected ? 'Application_Rejected' : 'Site_Submitted';
-  };
-  const tested = (): void => {
-    if (!rejected) application.status = 'Site_Approved';
-  };
-  scheduler.at(startMs + Math.floor(takesMs / 2), papers, PRIORITY.world);
-  scheduler.at(startMs + takesMs, tested, PRIORITY.world);
-}
-
-function systemRoute(ctx: Ctx, seat: Seat, leaf: string | undefined): HttpResponse {
+function systemRoute(ctx: EnphaseCtx, seat: Seat, leaf: string | undefined): HttpResponse {
   const sample = ctx.base.sampleOf(seat);
   switch (leaf) {
     case 'live_status':
@@ -430,7 +323,7 @@ const BATTERY_MODE = {
 } as const;
 
 /** battery_power is positive when discharging, grid_power when importing; both in W; times in epoch seconds. */
-function liveBody(ctx: Ctx, seat: Seat): Record<string, unknown> {
+function liveBody(ctx: EnphaseCtx, seat: Seat): Record<string, unknown> {
   const sample = ctx.base.sampleOf(seat);
   if (sample === null) return {};
   const { state, operation } = sample;

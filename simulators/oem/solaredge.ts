@@ -6,22 +6,11 @@ import {
   type CloudErrors,
   type CloudOptions,
   createCloudBase,
-  json,
   type OemCloud,
-  queryOf,
-  readObject,
-  routeOf,
   type Seat,
 } from './cloud.ts';
-import {
-  createTimedCommands,
-  isOpen,
-  type Phase,
-  phaseOf,
-  type TimedCommand,
-  type TimedCommands,
-  type TimedSpec,
-} from './timed.ts';
+import { json, queryOf, readObject, routeOf } from './http.ts';
+import { isOpen, type Phase, phaseOf, type TimedCommand, TimedCommands, type TimedSpec } from './timed.ts';
 
 /**
  * A simulated SolarEdge cloud: two APIs.
@@ -49,13 +38,15 @@ interface Ctx {
 
 export function createSolaredgeCloud(options: CloudOptions): SolaredgeCloud {
   const base = createCloudBase('solaredge', options);
-  const profiles = createTimedCommands<null>(base, options.scheduler, (n) => `profile-${n}`);
+  const profiles = new TimedCommands<null>(base, options.scheduler, (n) => `profile-${n}`);
   const ctx: Ctx = { base, options, profiles };
   return {
     oem: 'solaredge',
     handle: (request) => handle(ctx, request),
     alert: (alert) => base.storm.alert(alert),
-    alertOver: (id) => base.storm.over(id),
+    alertOver: (id) => {
+      base.storm.over(id);
+    },
     setBehaviour: base.setBehaviour,
     behaviour: base.behaviour,
     counts: base.counts,

@@ -93,14 +93,6 @@ interface KnownAlert<S> {
   begun: boolean;
 }
 
-export interface StormEngine<S> {
-  alert(alert: WeatherAlert): StormVerdict;
-  /** Ends an alert at the next poll. */
-  over(alertId: string): void;
-  /** The owner switched storm mode off or on. */
-  enable(seat: S, enabled: boolean): void;
-}
-
 /** At most this many alerts are held; beyond it a new one is not acted on, and the verdict says so. */
 const ALERTS_MAX = 1_000;
 
@@ -114,81 +106,91 @@ export interface StormOptions<S extends StormSeat> {
   readonly changed: (seat: S, active: boolean, cause: string) => void;
 }
 
-export function createStormEngine<S extends StormSeat>(options: StormOptions<S>): StormEngine<S> {
-  const { scheduler, rule } = options;
-  const startedMs = scheduler.nowMs();
-  const byZone = indexByZone(options.seats);
-  const known = new Map<string, KnownAlert<S>>();
+export class StormEngine<S extends StormSeat> {
+  readonly #o: StormOptions<S>;
+  readonly #startedMs: EpochMs;
+  readonly #byZone: ReadonlyMap<string, readonly S[]>;
+  readonly #known = new Map<string, KnownAlert<S>>();
 
-  const nextPollMs = (): EpochMs => {
-    const pollMs = Math.max(1, options.pollMs());
-    return startedMs + Math.ceil((scheduler.nowMs() - startedMs) / pollMs) * pollMs;
-  };
-  const hold = (alertId: string, event: string, seat: S): void => {
-    if (!seat.stormEnabled || seat.alerts.has(alertId)) return;
-    seat.alerts.add(alertId);
-    if (seat.alerts.size === 1) options.changed(seat, true, `${event} (${alertId})`);
-  };
-  const finish = (alertId: string, why: string): void => {
-    const entry = known.get(alertId);
-    if (entry === undefined) return;
-    known.delete(alertId);
-    for (const timer of entry.timers) scheduler.cancel(timer);
-    for (const seat of entry.seats) {
-      if (seat.alerts.delete(alertId) && seat.alerts.size === 0) options.changed(seat, false, `${alertId} ${why}`);
-    }
-  };
-  const finishAtPoll = (alertId: string, why: string): boolean => {
-    if (!known.has(alertId)) return false;
-    scheduler.at(nextPollMs(), () => finish(alertId, why), PRIORITY.world);
+  constructor(options: StormOptions<S>) {
+    this.#o = options;
+    this.#startedMs = options.scheduler.nowMs();
+    this.#byZone = indexByZone(options.seats);
+  }
+
+  alert(alert: WeatherAlert): StormVerdict {
+    if (alert.messageType === 'Cancel' && alert.status === 'Actual') return this.#cancelBy(alert);
+    const refusal = refusalOf(this.#o.rule, alert);
+    if (refusal !== null) return { acted: false, why: refusal };
+    if (this.#known.has(alert.alertId)) return { acted: false, why: 'already known' };
+    const seats = seatsIn(this.#byZone, alert.zones);
+    const enabled = seats.filter((s) => s.stormEnabled).length;
+    if (enabled === 0) return { acted: false, why: 'no device with storm mode enabled in its zones' };
+    const startMs = Math.max(this.#nextPollMs(), alert.onsetMs - this.#o.leadMs());
+    if (startMs >= alert.endMs) return { acted: false, why: 'over before the cloud would have acted' };
+    if (this.#known.size >= ALERTS_MAX) return { acted: false, why: `${ALERTS_MAX} alerts are held already` };
+    this.#take(alert, seats, startMs);
+    return { acted: true, why: `"${alert.event}" triggers; ${enabled} devices in its zones` };
+  }
+
+  /** Ends an alert at the next poll; false when it is not held. */
+  over(alertId: string, why = 'is over'): boolean {
+    if (!this.#known.has(alertId)) return false;
+    this.#o.scheduler.at(this.#nextPollMs(), () => this.#finish(alertId, why), PRIORITY.world);
     return true;
-  };
-  const cancelBy = (alert: WeatherAlert): StormVerdict => {
-    const ended = alert.references.filter((id) => finishAtPoll(id, `was cancelled by ${alert.alertId}`));
+  }
+
+  /** The owner switched storm mode off or on. */
+  enable(seat: S, enabled: boolean): void {
+    seat.stormEnabled = enabled;
+    if (!enabled && seat.alerts.size > 0) {
+      seat.alerts.clear();
+      this.#o.changed(seat, false, 'the owner switched storm mode off');
+    }
+    if (!enabled) return;
+    for (const [alertId, entry] of this.#known) {
+      if (entry.begun && entry.seats.includes(seat)) this.#hold(alertId, entry.event, seat);
+    }
+  }
+
+  #nextPollMs(): EpochMs {
+    const pollMs = Math.max(1, this.#o.pollMs());
+    return this.#startedMs + Math.ceil((this.#o.scheduler.nowMs() - this.#startedMs) / pollMs) * pollMs;
+  }
+
+  #cancelBy(alert: WeatherAlert): StormVerdict {
+    const ended = alert.references.filter((id) => this.over(id, `was cancelled by ${alert.alertId}`));
     return { acted: ended.length > 0, why: `cancels ${ended.length} alerts acted on` };
-  };
-  const take = (alert: WeatherAlert, seats: readonly S[], startMs: EpochMs): void => {
+  }
+
+  #take(alert: WeatherAlert, seats: readonly S[], startMs: EpochMs): void {
     const { alertId, event, endMs, references } = alert;
     const entry: KnownAlert<S> = { event, seats, timers: [], begun: false };
     const start = (): void => {
       entry.begun = true;
-      for (const seat of seats) hold(alertId, event, seat);
-      for (const id of references) finish(id, `was replaced by ${alertId}`);
+      for (const seat of seats) this.#hold(alertId, event, seat);
+      for (const id of references) this.#finish(id, `was replaced by ${alertId}`);
     };
-    entry.timers.push(scheduler.at(startMs, start, PRIORITY.world));
-    entry.timers.push(scheduler.at(endMs, () => finish(alertId, 'is over'), PRIORITY.world));
-    known.set(alertId, entry);
-  };
+    entry.timers.push(this.#o.scheduler.at(startMs, start, PRIORITY.world));
+    entry.timers.push(this.#o.scheduler.at(endMs, () => this.#finish(alertId, 'is over'), PRIORITY.world));
+    this.#known.set(alertId, entry);
+  }
 
-  return {
-    alert(alert) {
-      if (alert.messageType === 'Cancel' && alert.status === 'Actual') return cancelBy(alert);
-      const refusal = refusalOf(rule, alert);
-      if (refusal !== null) return { acted: false, why: refusal };
-      if (known.has(alert.alertId)) return { acted: false, why: 'already known' };
-      const seats = seatsIn(byZone, alert.zones);
-      const enabled = seats.filter((s) => s.stormEnabled).length;
-      if (enabled === 0) return { acted: false, why: 'no device with storm mode enabled in its zones' };
-      const startMs = Math.max(nextPollMs(), alert.onsetMs - options.leadMs());
-      if (startMs >= alert.endMs) return { acted: false, why: 'over before the cloud would have acted' };
-      if (known.size >= ALERTS_MAX) return { acted: false, why: `${ALERTS_MAX} alerts are held already` };
-      take(alert, seats, startMs);
-      return { acted: true, why: `"${alert.event}" triggers; ${enabled} devices in its zones` };
-    },
-    over: (alertId) => {
-      finishAtPoll(alertId, 'is over');
-    },
-    enable(seat, enabled) {
-      seat.stormEnabled = enabled;
-      if (!enabled && seat.alerts.size > 0) {
-        seat.alerts.clear();
-        options.changed(seat, false, 'the owner switched storm mode off');
-      }
-      if (!enabled) return;
-      for (const [alertId, entry] of known)
-        if (entry.begun && entry.seats.includes(seat)) hold(alertId, entry.event, seat);
-    },
-  };
+  #hold(alertId: string, event: string, seat: S): void {
+    if (!seat.stormEnabled || seat.alerts.has(alertId)) return;
+    seat.alerts.add(alertId);
+    if (seat.alerts.size === 1) this.#o.changed(seat, true, `${event} (${alertId})`);
+  }
+
+  #finish(alertId: string, why: string): void {
+    const entry = this.#known.get(alertId);
+    if (entry === undefined) return;
+    this.#known.delete(alertId);
+    for (const timer of entry.timers) this.#o.scheduler.cancel(timer);
+    for (const seat of entry.seats) {
+      if (seat.alerts.delete(alertId) && seat.alerts.size === 0) this.#o.changed(seat, false, `${alertId} ${why}`);
+    }
+  }
 }
 
 function indexByZone<S extends StormSeat>(seats: readonly S[]): Map<string, S[]> {

@@ -8,13 +8,10 @@ import {
   type CloudErrors,
   type CloudOptions,
   createCloudBase,
-  isRecord,
-  json,
   type OemCloud,
-  readObject,
-  routeOf,
   type Seat,
 } from './cloud.ts';
+import { isRecord, json, readObject, routeOf } from './http.ts';
 
 /**
  * A simulated Tesla cloud: the energy part of the Fleet API. There are no commands with a start, an end or a power;
@@ -68,7 +65,9 @@ export function createTeslaCloud(options: CloudOptions): TeslaCloud {
     oem: 'tesla',
     handle: (request) => handle(ctx, request),
     alert: (alert) => base.storm.alert(alert),
-    alertOver: (id) => base.storm.over(id),
+    alertOver: (id) => {
+      base.storm.over(id);
+    },
     setBehaviour: base.setBehaviour,
     behaviour: base.behaviour,
     counts: base.counts,

@@ -44,18 +44,6 @@ export interface TimedCommand<D = unknown> {
   delivery: Delivery;
 }
 
-export interface TimedCommands<D> {
-  create(seat: Seat, spec: TimedSpec, detail: D): TimedCommand<D>;
-  get(id: string): TimedCommand<D> | undefined;
-  /** All that are kept for a device, oldest first. */
-  of(seat: Seat): readonly TimedCommand<D>[];
-  openIn(seat: Seat, window: { readonly startMs: EpochMs; readonly endMs: EpochMs }): TimedCommand<D>[];
-  /** Makes room for a command that starts at startMs and ends at endMs. */
-  supersede(seat: Seat, window: { readonly startMs: EpochMs; readonly endMs: EpochMs }): void;
-  cancel(command: TimedCommand<D>): void;
-  optOut(seat: Seat): void;
-}
-
 export function phaseOf(c: TimedCommand, nowMs: EpochMs): Phase {
   if (c.closed !== null) return c.closed;
   if (nowMs < c.spec.startMs) return 'scheduled';
@@ -67,125 +55,144 @@ export const isOpen = (c: TimedCommand, nowMs: EpochMs): boolean => c.closed ===
 /** Commands kept per device; beyond it the oldest is forgotten, as an API with a date range would. */
 const KEPT_PER_DEVICE = 100;
 
-export function createTimedCommands<D>(
-  base: CloudBase,
-  scheduler: Scheduler,
-  idOf: (n: number) => string,
-): TimedCommands<D> {
-  const byId = new Map<string, TimedCommand<D>>();
-  const bySeat = new Map<Seat, TimedCommand<D>[]>();
-  let made = 0;
+interface Window {
+  readonly startMs: EpochMs;
+  readonly endMs: EpochMs;
+}
 
-  const close = (c: TimedCommand<D>, how: NonNullable<TimedCommand['closed']>): void => {
+export class TimedCommands<D> {
+  readonly #base: CloudBase;
+  readonly #scheduler: Scheduler;
+  readonly #idOf: (n: number) => string;
+  readonly #byId = new Map<string, TimedCommand<D>>();
+  readonly #bySeat = new Map<Seat, TimedCommand<D>[]>();
+  #made = 0;
+
+  constructor(base: CloudBase, scheduler: Scheduler, idOf: (n: number) => string) {
+    this.#base = base;
+    this.#scheduler = scheduler;
+    this.#idOf = idOf;
+  }
+
+  create(seat: Seat, spec: TimedSpec, detail: D): TimedCommand<D> {
+    this.#made += 1;
+    const nowMs = this.#scheduler.nowMs();
+    const c: TimedCommand<D> = {
+      id: this.#idOf(this.#made),
+      detail,
+      seat,
+      spec,
+      createdMs: nowMs,
+      endMs: spec.endMs,
+      closed: seat.optedOut ? 'optedout' : null,
+      closedMs: seat.optedOut ? nowMs : null,
+      delivery: seat.optedOut ? 'Cancelled' : 'Scheduled',
+    };
+    this.#keep(c);
+    const atMs = Math.max(spec.startMs, nowMs + this.#base.drawDelayMs(seat));
+    const failing = this.#base.drawFailure(seat);
+    if (c.closed === null) this.#scheduler.at(atMs, () => this.#attempt(c, failing), PRIORITY.world);
+    return c;
+  }
+
+  get(id: string): TimedCommand<D> | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** All that are kept for a device, oldest first. */
+  of(seat: Seat): readonly TimedCommand<D>[] {
+    return this.#bySeat.get(seat) ?? [];
+  }
+
+  openIn(seat: Seat, { startMs, endMs }: Window): TimedCommand<D>[] {
+    const nowMs = this.#scheduler.nowMs();
+    return this.of(seat).filter((c) => isOpen(c, nowMs) && c.spec.startMs < endMs && startMs < c.endMs);
+  }
+
+  /**
+   * Makes room for a command: an older one that would still have begun in it is closed, one that began before is cut
+   * at its start. The device goes on with the old command until the new one reaches it, so nothing is recalled.
+   */
+  supersede(seat: Seat, window: Window): void {
+    const nowMs = this.#scheduler.nowMs();
+    for (const old of this.openIn(seat, window)) {
+      if (window.startMs > Math.max(old.spec.startMs, nowMs)) {
+        old.endMs = window.startMs;
+        continue;
+      }
+      this.#close(old, nowMs < old.spec.startMs ? 'deleted' : 'stopped');
+      if (old.delivery === 'Scheduled') old.delivery = 'Cancelled';
+    }
+  }
+
+  cancel(c: TimedCommand<D>): void {
+    this.#close(c, this.#scheduler.nowMs() < c.spec.startMs ? 'deleted' : 'stopped');
+    this.#recall(c, `${c.id} cancelled`);
+  }
+
+  optOut(seat: Seat): void {
+    for (const c of this.of(seat)) {
+      if (!isOpen(c, this.#scheduler.nowMs())) continue;
+      this.#close(c, 'optedout');
+      this.#recall(c, `${c.id} opted out`);
+    }
+  }
+
+  #close(c: TimedCommand<D>, how: NonNullable<TimedCommand['closed']>): void {
     c.closed = how;
-    c.closedMs = scheduler.nowMs();
-  };
-  const attempt = (c: TimedCommand<D>, failing: boolean): void => {
-    const nowMs = scheduler.nowMs();
+    c.closedMs = this.#scheduler.nowMs();
+  }
+
+  #attempt(c: TimedCommand<D>, failing: boolean): void {
+    const nowMs = this.#scheduler.nowMs();
     if (!isOpen(c, nowMs) || c.delivery !== 'Scheduled') return;
-    const taken = failing ? 'offline' : base.send(c.seat, controlOf(c));
+    const taken = failing ? 'offline' : this.#base.send(c.seat, controlOf(c));
     if (taken === 'taken') {
       c.delivery = 'Delivered';
-      base.note(c.seat, 'delivered', c.id);
+      this.#base.note(c.seat, 'delivered', c.id);
       return;
     }
-    const { deliveryRetryMs, deliveryWindowMs } = base.behaviour();
-    const lastMs = Math.max(c.spec.startMs, c.createdMs) + deliveryWindowMs;
-    if (nowMs + deliveryRetryMs <= lastMs) {
-      scheduler.at(nowMs + deliveryRetryMs, () => attempt(c, failing), PRIORITY.world);
+    const { deliveryRetryMs, deliveryWindowMs } = this.#base.behaviour();
+    const nextMs = nowMs + Math.max(1_000, deliveryRetryMs);
+    if (nextMs <= Math.max(c.spec.startMs, c.createdMs) + deliveryWindowMs) {
+      this.#scheduler.at(nextMs, () => this.#attempt(c, failing), PRIORITY.world);
       return;
     }
     c.delivery = 'Failed';
-    close(c, 'failed');
-    base.note(
-      c.seat,
-      'delivery-failed',
-      `${c.id}: no answer of the gateway until ${deliveryWindowMs} ms after the start`,
-    );
-  };
-  /** The device is told only of a command it has been told of before. */
-  const recall = (c: TimedCommand<D>, cause: string): void => {
-    if (c.delivery === 'Scheduled') {
-      c.delivery = 'Cancelled';
-      return;
-    }
+    this.#close(c, 'failed');
+    const what = `no answer of the gateway until ${deliveryWindowMs} ms after the start`;
+    this.#base.note(c.seat, 'delivery-failed', `${c.id}: ${what}`);
+  }
+
+  /** The device is told to stop only what it has been told to do. */
+  #recall(c: TimedCommand<D>, cause: string): void {
+    if (c.delivery === 'Scheduled') c.delivery = 'Cancelled';
     if (c.delivery !== 'Delivered') return;
-    const control: DeviceControl = { ...controlOf(c), mode: 'reset', powerW: null, endMs: null, cause };
+    const { deliveryRetryMs, deliveryWindowMs } = this.#base.behaviour();
+    const retryMs = Math.max(1_000, deliveryRetryMs);
+    const stop: DeviceControl = { ...controlOf(c), mode: 'reset', powerW: null, endMs: null, cause };
     const tell = (left: number): void => {
-      if (bySeat.get(c.seat)?.some((o) => o !== c && o.delivery === 'Delivered' && isOpen(o, scheduler.nowMs())))
-        return;
-      const taken = base.send(c.seat, control);
-      if (taken === 'taken' || left <= 0) return;
-      scheduler.at(scheduler.nowMs() + base.behaviour().deliveryRetryMs, () => tell(left - 1), PRIORITY.world);
+      const nowMs = this.#scheduler.nowMs();
+      if (this.of(c.seat).some((o) => o !== c && o.delivery === 'Delivered' && isOpen(o, nowMs))) return;
+      if (this.#base.send(c.seat, stop) === 'taken' || left <= 0) return;
+      this.#scheduler.at(nowMs + retryMs, () => tell(left - 1), PRIORITY.world);
     };
-    const { deliveryRetryMs, deliveryWindowMs } = base.behaviour();
-    const retries = Math.floor(deliveryWindowMs / Math.max(1, deliveryRetryMs));
-    scheduler.at(scheduler.nowMs() + base.drawDelayMs(c.seat), () => tell(retries), PRIORITY.world);
-  };
-  const openIn: TimedCommands<D>['openIn'] = (seat, { startMs, endMs }) =>
-    (bySeat.get(seat) ?? []).filter((c) => isOpen(c, scheduler.nowMs()) && c.spec.startMs < endMs && startMs < c.endMs);
-  const endNow = (c: TimedCommand<D>, cause: string): void => {
-    close(c, scheduler.nowMs() < c.spec.startMs ? 'deleted' : 'stopped');
-    recall(c, cause);
-  };
-  const keep = (c: TimedCommand<D>): void => {
-    byId.set(c.id, c);
-    const list = bySeat.get(c.seat);
+    const atMs = this.#scheduler.nowMs() + this.#base.drawDelayMs(c.seat);
+    this.#scheduler.at(atMs, () => tell(Math.floor(deliveryWindowMs / retryMs)), PRIORITY.world);
+  }
+
+  #keep(c: TimedCommand<D>): void {
+    this.#byId.set(c.id, c);
+    const list = this.#bySeat.get(c.seat);
     if (list === undefined) {
-      bySeat.set(c.seat, [c]);
+      this.#bySeat.set(c.seat, [c]);
       return;
     }
     list.push(c);
-    if (list.length > KEPT_PER_DEVICE) {
-      const oldest = list.shift();
-      if (oldest !== undefined) byId.delete(oldest.id);
-    }
-  };
-
-  return {
-    create(seat, spec, detail) {
-      made += 1;
-      const nowMs = scheduler.nowMs();
-      const c: TimedCommand<D> = {
-        id: idOf(made),
-        detail,
-        seat,
-        spec,
-        createdMs: nowMs,
-        endMs: spec.endMs,
-        closed: seat.optedOut ? 'optedout' : null,
-        closedMs: seat.optedOut ? nowMs : null,
-        delivery: seat.optedOut ? 'Cancelled' : 'Scheduled',
-      };
-      keep(c);
-      const atMs = Math.max(spec.startMs, nowMs + base.drawDelayMs(seat));
-      const failing = base.drawFailure(seat);
-      if (c.closed === null) scheduler.at(atMs, () => attempt(c, failing), PRIORITY.world);
-      return c;
-    },
-    get: (id) => byId.get(id),
-    of: (seat) => bySeat.get(seat) ?? [],
-    openIn,
-    supersede(seat, window) {
-      const nowMs = scheduler.nowMs();
-      for (const old of openIn(seat, window)) {
-        const rest = Math.max(old.spec.startMs, nowMs);
-        // The device goes on with an old command until the new one reaches it; so nothing is recalled here.
-        if (window.startMs <= rest) {
-          close(old, nowMs < old.spec.startMs ? 'deleted' : 'stopped');
-          if (old.delivery === 'Scheduled') old.delivery = 'Cancelled';
-        } else old.endMs = window.startMs;
-      }
-    },
-    cancel: (c) => endNow(c, `${c.id} cancelled`),
-    optOut(seat) {
-      for (const c of bySeat.get(seat) ?? []) {
-        if (!isOpen(c, scheduler.nowMs())) continue;
-        close(c, 'optedout');
-        recall(c, `${c.id} opted out`);
-      }
-    },
-  };
+    if (list.length <= KEPT_PER_DEVICE) return;
+    const oldest = list.shift();
+    if (oldest !== undefined) this.#byId.delete(oldest.id);
+  }
 }
 
 function controlOf(c: TimedCommand): DeviceControl {

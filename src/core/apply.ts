@@ -182,6 +182,7 @@ function eventChanged(state: CoreState, fact: EventFact, atMs: EpochMs, settings
       entry.status = 'cancelled';
       return setEventDays(state, entry.event.programId);
     case 'event.measured':
+      entry.measured = true;
       return;
     case 'event.answered': {
       const deviceIds = state.resources.get(fact.resourceId)?.deviceIds ?? [];
@@ -208,6 +209,7 @@ function eventOffered(state: CoreState, fact: FactOf<'event.offered'>, atMs: Epo
   state.events.set(event.eventId, {
     event,
     status: 'offered',
+    measured: false,
     optedOut: new Set(),
     lastDispatch: null,
     failures: new Map(),

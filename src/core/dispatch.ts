@@ -46,7 +46,7 @@ export function plan(ctx: Context, eventId: string): void {
   if (entry === undefined || entry.status === 'ended' || entry.status === 'cancelled') return;
   const startMs = Math.max(ctx.nowMs, eventStartMs(entry.event));
   const interval = entry.event.intervals.find((i) => i.startMs <= startMs && startMs < i.endMs);
-  if (interval === undefined) return;
+  if (interval === undefined || isPlanned(entry, startMs)) return;
   const held = new Map(entry.lastDispatch?.allocations.map((a) => [a.deviceId, a.allocatedW]));
   const planning = { entry, interval, startMs, held };
   const assessed = members(ctx, entry.event.programId).map((device) => assess(ctx, planning, device));
@@ -57,6 +57,12 @@ export function plan(ctx: Context, eventId: string): void {
   emitPlan(ctx, planning, { assessed, shares, allocations: orders.allocations });
   for (const a of assessed) release(ctx, eventId, a, (shares.get(a.device.device.deviceId) ?? 0) > 0);
   for (const { deviceId, setpointW } of orders.changes) order(ctx, entry.event, { deviceId, setpointW, startMs });
+}
+
+/** After a restart several past entries of the agenda can be due at once: one plan an instant is enough. */
+function isPlanned(entry: EventEntry, startMs: EpochMs): boolean {
+  const last = entry.lastDispatch;
+  return last !== null && last.periodStartMs === startMs && last.periodEndMs > startMs;
 }
 
 function emitPlan(

@@ -12,7 +12,7 @@ import { type DeviceEntry, type EventEntry, enrollmentKey } from './state.ts';
  */
 export function measureEvent(ctx: Context, eventId: string): void {
   const entry = ctx.state.events.get(eventId);
-  if (entry === undefined || entry.status === 'cancelled') return;
+  if (entry === undefined || entry.status === 'cancelled' || entry.measured) return;
   const devices = members(ctx, entry.event.programId).flatMap((device) => performanceOf(ctx, entry, device));
   ctx.emit({ type: 'event.measured', performance: { eventId, baselineMethod: BASELINE_METHOD, devices } });
 }

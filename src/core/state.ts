@@ -73,6 +73,7 @@ export interface Resource {
 export interface EventEntry {
   readonly event: GridEvent;
   status: 'offered' | 'started' | 'ended' | 'cancelled';
+  measured: boolean;
   readonly optedOut: Set<string>;
   lastDispatch: Dispatch | null;
   /** Commands of this event that the device or its peer failed, per device. */

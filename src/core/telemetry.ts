@@ -43,6 +43,13 @@ interface SimilarDaysOfSite {
   readonly days: readonly LocalDay[];
 }
 
+interface OwnUse {
+  readonly days: readonly LocalDay[];
+  readonly fromMs: EpochMs;
+  readonly endMs: EpochMs;
+  readonly powerW: number;
+}
+
 /** A sample a minute over a day. */
 const EVIDENCE_SAMPLES_MAX = 1_440;
 
@@ -57,6 +64,8 @@ export class TelemetryStore {
   readonly meters = new Map<string, SiteMeter>();
   /** The last undo of a device that its peer took while the device was reachable: device → job. */
   readonly settledUndo = new Map<string, string>();
+  /** What was last worked out of a site's own use, and from what. */
+  readonly ownUse = new Map<string, OwnUse>();
   readonly #similar = new Map<string, SimilarDaysOfSite>();
   readonly #calendars = new Map<string, readonly LocalDay[]>();
 

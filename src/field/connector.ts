@@ -2,12 +2,12 @@ import type { MasterEvent } from '../dnp3/master/config.ts';
 import type { Measurement } from '../dnp3/master/measurements.ts';
 import { MasterSession } from '../dnp3/master/session.ts';
 import type { CommandOutcome, CommandStep } from '../dnp3/master/tasks.ts';
-import type { Control } from '../dnp3/outstation/controls.ts';
 import { inputError, nearestName, show } from '../domain/errors.ts';
 import { type Approval, leaveToControl, type SiteSafety } from '../domain/safety.ts';
 import type { EpochMs } from '../domain/units.ts';
-import type { FieldEvent, FieldJob, FieldReply, FieldSession, RawPoint } from '../ports/field.ts';
-import { POINT, POINT_MAPS, type PointMap } from './an2018.ts';
+import type { FieldEvent, FieldJob, FieldReply, FieldSession } from '../ports/field.ts';
+import { POINT_MAPS, type PointMap } from './an2018.ts';
+import { RELEASE_STEPS, rawPoint, replyOf, SETPOINT_STEP_NAMES, STOP_STEPS, setpointSteps } from './controls.ts';
 import { engineering, isLocal, normalise, PointTable } from './normalise.ts';
 
 /**
@@ -54,6 +54,11 @@ const STOP_RETRY_MS = 5_000;
 const EVENTS_MAX = 10_000;
 
 type Setpoint = Extract<FieldJob, { kind: 'setpoint' }>;
+interface About {
+  readonly jobId: string;
+  readonly job: FieldJob['kind'];
+  readonly text: string;
+}
 interface Active {
   readonly job: Setpoint;
   beatDueMs: EpochMs;
@@ -74,15 +79,13 @@ export class FieldConnector implements FieldSession {
   private active: Active | null = null;
   /** Waiting to give the site back; jobId null when no job asked for it. */
   private releasing: { readonly jobId: string | null; readonly dueMs: EpochMs } | null = null;
-  /** Set by an integrity poll: controls go in the next call, so that whoever drains this one sees the read first. */
-  private justRead = false;
   private stop: { jobId: string; dueMs: EpochMs; underWay: boolean; told: boolean } | null = null;
   /** After an emergency stop: 'sent', then 'seen' once the site shows it; ends when the site shows it started again. */
   private stopped: 'no' | 'sent' | 'seen' = 'no';
   private intents: OperateIntent[] = [];
   private events: FieldEvent[] = [];
   private commandCount = 0;
-  private readonly jobOf = new Map<string, { jobId: string; job: FieldJob['kind']; text: string }>();
+  private readonly jobOf = new Map<string, About>();
 
   /** @throws InputError for a map revision that is not known */
   constructor(config: ConnectorConfig) {
@@ -248,16 +251,14 @@ export class FieldConnector implements FieldSession {
 
   private release(jobId: string, nowMs: EpochMs): void {
     this.releasing = null;
-    const steps: CommandStep[] = [{ mode: 'select-operate', controls: [latch(POINT.enableAgc.index, false)] }];
-    this.send({ jobId, job: 'release', text: 'release, stop following' }, steps, false, nowMs);
+    this.send({ jobId, job: 'release', text: 'release, stop following' }, RELEASE_STEPS, nowMs);
   }
 
   private work(nowMs: EpochMs): void {
     this.drain(nowMs);
     if (this.stop !== null && !this.stop.underWay && this.transportUp && nowMs >= this.stop.dueMs) {
       this.stop.underWay = true;
-      const steps: CommandStep[] = [{ mode: 'direct', controls: [latch(POINT.ceaseToEnergize.index, true)] }];
-      this.send({ jobId: this.stop.jobId, job: 'emergency-stop', text: 'emergency-stop' }, steps, true, nowMs);
+      this.send({ jobId: this.stop.jobId, job: 'emergency-stop', text: 'emergency-stop' }, STOP_STEPS, nowMs);
     }
     const active = this.active;
     if (active !== null && nowMs >= active.job.endMs) {
@@ -265,8 +266,7 @@ export class FieldConnector implements FieldSession {
       this.dropSetpoint('its window ended before it could be sent');
       if (followed) this.askRelease(null, nowMs + RELEASE_GRACE_MS);
     }
-    if (!this.justRead && this.mayControl()) this.controlDue(nowMs);
-    this.justRead = false;
+    if (this.mayControl()) this.controlDue(nowMs);
     this.drain(nowMs);
   }
 
@@ -295,25 +295,15 @@ export class FieldConnector implements FieldSession {
     active.beatDueMs = nowMs + Math.max(1_000, Math.floor(timeoutMs / 3));
     active.underWay = true;
     active.beats += 1;
-    const reversionS = Math.max(1, Math.floor(timeoutMs / 1000));
-    const steps: CommandStep[] = [
-      { mode: 'direct', controls: [analog(POINT.agcReversion.index, reversionS)] },
-      { mode: 'direct', controls: [analog(POINT.setAgcTarget.index, Math.round(powerW))] },
-      { mode: 'select-operate', controls: [latch(POINT.enableAgc.index, true)] },
-    ];
-    this.send({ jobId, job: 'setpoint', text: `setpoint ${Math.round(powerW)} W` }, steps, false, nowMs);
+    const text = `setpoint ${Math.round(powerW)} W`;
+    this.send({ jobId, job: 'setpoint', text }, setpointSteps(powerW, timeoutMs), nowMs);
   }
 
-  private send(
-    about: { jobId: string; job: FieldJob['kind']; text: string },
-    steps: readonly CommandStep[],
-    urgent: boolean,
-    nowMs: EpochMs,
-  ): void {
+  private send(about: About, steps: readonly CommandStep[], nowMs: EpochMs): void {
     this.commandCount += 1;
     const id = `${about.job}#${this.commandCount}`;
     this.jobOf.set(id, about);
-    this.master.command({ id, steps, urgent }, nowMs);
+    this.master.command({ id, steps, urgent: about.job === 'emergency-stop' }, nowMs);
   }
 
   private drain(nowMs: EpochMs): void {
@@ -336,7 +326,6 @@ export class FieldConnector implements FieldSession {
       case 'integrity-complete':
         this.setLink(true);
         this.emit({ kind: 'integrity-read' });
-        this.justRead = true;
         if (this.active !== null) this.active.beatDueMs = Math.max(nowMs, this.active.job.startMs);
         return true;
       case 'polled':
@@ -363,12 +352,7 @@ export class FieldConnector implements FieldSession {
   }
 
   private onValues(values: readonly Measurement[], nowMs: EpochMs): void {
-    const points = values.flatMap((m): RawPoint[] => {
-      const { index, value, flags, timeQuality, source } = m;
-      const type = m.kind === 'AI' || m.kind === 'BI' || m.kind === 'AOS' || m.kind === 'BOS' ? m.kind : null;
-      const atMs = m.timeMs ?? nowMs;
-      return type === null ? [] : [{ type, index, value, flags, atMs, timeQuality, source }];
-    });
+    const points = values.flatMap((m) => rawPoint(m, nowMs) ?? []);
     for (const point of points) this.table.set(point);
     this.emit({ kind: 'points', points });
   }
@@ -376,7 +360,7 @@ export class FieldConnector implements FieldSession {
   private onSent(event: Extract<MasterEvent, { kind: 'control-sent' }>, atMs: EpochMs): void {
     const about = this.jobOf.get(event.id);
     if (about === undefined || event.phase === 'select') return;
-    const detail = about.job === 'setpoint' ? `${about.text}: ${STEP_NAMES[event.step] ?? ''}` : about.text;
+    const detail = about.job === 'setpoint' ? `${about.text}: ${SETPOINT_STEP_NAMES[event.step] ?? ''}` : about.text;
     if (this.intents.length >= EVENTS_MAX) this.intents.shift();
     this.intents.push({ atMs, jobId: about.jobId, job: about.job, detail });
   }
@@ -429,23 +413,3 @@ export class FieldConnector implements FieldSession {
     else if (shown === 0 && this.stopped === 'seen') this.stopped = 'no';
   }
 }
-
-/** What the core is told; nothing sent is a refusal to it. */
-function replyOf(jobId: string, outcome: CommandOutcome): FieldReply {
-  if (outcome.kind === 'operated') return { kind: 'operated', jobId };
-  return { kind: outcome.kind === 'unknown' ? 'unknown' : 'refused', jobId, why: outcome.why };
-}
-
-const STEP_NAMES = ['direct operate AO145', 'direct operate AO146', 'operate BO23'] as const;
-
-const analog = (index: number, value: number): Control => ({ kind: 'analog', index, value });
-
-const latch = (index: number, on: boolean): Control => ({
-  kind: 'crob',
-  index,
-  operation: on ? 3 : 4,
-  tripClose: 'none',
-  count: 1,
-  onMs: 0,
-  offMs: 0,
-});

@@ -1,7 +1,17 @@
 import type { BatteryStrategy } from '../domain/battery.ts';
-import { isoUtc } from '../domain/time.ts';
 import { type EpochMs, MS_PER_HOUR, MS_PER_MIN } from '../domain/units.ts';
-import type { OemCapabilities, OemJob, OemReply, VendorCommandStatus } from '../ports/oem.ts';
+import type { OemCapabilities, OemJob, OemReply } from '../ports/oem.ts';
+import {
+  type Control,
+  EVENTS,
+  eventOf,
+  findEvent,
+  LIST_MAX,
+  listOf,
+  RESERVE_PCT_MIN,
+  siteId,
+  statusReply,
+} from './enphaseEvent.ts';
 import {
   basic,
   HOME_W_MAX,
@@ -62,7 +72,7 @@ export const ENPHASE_CAPABILITIES: OemCapabilities = {
   leadMs: 2 * MS_PER_MIN, // one minute to act (read), one for the start on a whole minute (derived)
   durationMsMax: 5 * MS_PER_HOUR, // 300 minutes (read); TextureHQ/docs says 4 hours
   telemetryPeriodMs: 15 * MS_PER_MIN, // (read)
-  reservePctMin: 10, // lowest target reserve (read)
+  reservePctMin: RESERVE_PCT_MIN,
 };
 
 const LIMITS: Limits = {
@@ -161,64 +171,6 @@ function scriptOf(job: OemJob, ctx: Ctx): Script {
   }
 }
 
-type Control = Extract<OemJob, { kind: 'control' }>;
-
-const minute = (ms: EpochMs): string => isoUtc(ms).slice(0, 16).replace('T', ' ');
-
-/** Site ids are 32-bit integers. An id that is none goes as text, which the simulated cloud takes and the real one not. */
-const siteId = (id: string): number | string => (/^[1-9][0-9]{0,9}$/.test(id) ? Number(id) : id);
-
-const MODE_OF = {
-  grid_services: { charge: 'Charge_From_PV_Grid', discharge: 'Discharge_To_Load_Grid', idle: 'Idle' },
-  baseline: { charge: 'Charge_From_PV_Grid', discharge: 'Discharge_To_Load', idle: 'Idle' },
-} as const;
-
-/** "Rate greater than rated power will be set to rated power": asks for all that it has. */
-const ALL_WATT = 1_000_000;
-
-interface EventBody {
-  readonly program_id: string;
-  readonly site_ids: readonly (number | string)[];
-  readonly mode: string;
-  readonly rate_watt: number;
-  readonly end_time: string;
-  readonly superseded: boolean;
-  readonly [key: string]: unknown;
-}
-
-/**
- * The event for a control. Times are whole minutes: the end is rounded to the nearest, a start within the next minute
- * is left out, which means the next whole minute.
- */
-export function eventOf(job: Control, programId: string, nowMs: EpochMs): EventBody | string {
-  if (job.mode === 'reset') return 'a reset is no event';
-  const startMs = Math.ceil(job.startMs / MS_PER_MIN) * MS_PER_MIN;
-  const soonMs = (Math.floor(nowMs / MS_PER_MIN) + 1) * MS_PER_MIN;
-  const endMs = Math.round(job.endMs / MS_PER_MIN) * MS_PER_MIN;
-  if (endMs <= Math.max(startMs, soonMs)) return 'less than a minute is left of it';
-  const sign = job.mode === 'discharge' ? 1 : job.mode === 'charge' ? -1 : 0;
-  const rate = sign * Math.min(ALL_WATT, Math.round(job.powerW ?? ALL_WATT));
-  if (sign !== 0 && rate === 0) return 'a power of 0 W is no charge and no discharge';
-  const targetSoc =
-    sign > 0
-      ? Math.min(100, Math.max(ENPHASE_CAPABILITIES.reservePctMin, Math.ceil(job.reservePctMin)))
-      : Math.floor(job.reservePctMax);
-  return {
-    program_id: programId,
-    measuring_reference: 'ASSET',
-    functions: ['BATTERY'],
-    site_ids: [siteId(job.vendorDeviceId)],
-    mode: MODE_OF[job.route][job.mode],
-    rate_watt: rate,
-    ...(sign === 0 ? {} : { target_soc: targetSoc }),
-    ...(startMs > soonMs ? { start_time: minute(startMs) } : {}),
-    end_time: minute(endMs),
-    superseded: false,
-  };
-}
-
-const EVENTS = '/api/v2/events';
-
 function* control(job: Control, ctx: Ctx): Script {
   const { clock } = ctx;
   const memory = ctx.memory(job.vendorDeviceId);
@@ -263,29 +215,6 @@ function* programOf(job: Control, ctx: Ctx): Script<string | OemReply> {
 
 const isOverlap = (message: string): boolean => message.startsWith('Already event is scheduled/ongoing');
 
-const LIST_MAX = 20;
-const listOf = (site: string, programId: string): HttpStep =>
-  get(`${EVENTS}?program_id=${encodeURIComponent(programId)}&site_id=${site}&page_size=${LIST_MAX}`);
-
-/** The clocks of both sides may differ by this much when created_at is compared with the time of sending [ms]. */
-const SKEW_MS = 2_000;
-
-/** An open event with our figures that was made after we asked for it. */
-function findEvent(body: Json, event: EventBody, sentMs: EpochMs): string | null | undefined {
-  const items = recordsOf(body, 'eventList', LIST_MAX);
-  if (items === null) return undefined;
-  for (const item of items) {
-    const detail = recordsOf(item, 'events', 10)?.[0];
-    if (detail === undefined) continue;
-    const status = textOf(detail, 'event_status');
-    const isGone = status === 'deleted' || status === 'stopped';
-    const createdMs = timeOf(detail, 'created_at');
-    const isOurs = textOf(detail, 'mode') === event.mode && detail.rate_watt === event.rate_watt;
-    if (!isGone && isOurs && createdMs !== null && createdMs >= sentMs - SKEW_MS) return textOf(item, 'event_id');
-  }
-  return null;
-}
-
 /** Ends whatever event is open at the site; the battery goes back to the owner's settings by itself. */
 function* reset(job: Control, ctx: Ctx): Script {
   const programId = yield* programOf(job, ctx);
@@ -323,31 +252,6 @@ function* cancel(job: { jobId: string; vendorDeviceId: string }, ref: string, ct
   if (seen.kind !== 'ok') return failReply(job.jobId, seen);
   const reply = statusReply(job.jobId, seen.body);
   return reply.kind === 'command-status' && reply.status === 'cancelled' ? accepted : reply;
-}
-
-const STATUS: Readonly<Record<string, VendorCommandStatus>> = {
-  scheduled: 'scheduled',
-  in_progress: 'in-progress',
-  completed: 'completed',
-  stopped: 'cancelled',
-  deleted: 'cancelled',
-  failed: 'failed',
-  optedout: 'opted-out',
-};
-
-function statusReply(jobId: string, body: Json): OemReply {
-  const detail = recordsOf(body, 'events', 10)?.[0];
-  const word = detail === undefined ? null : textOf(detail, 'event_status');
-  const status = word === null || !Object.hasOwn(STATUS, word) ? undefined : STATUS[word];
-  if (detail === undefined || status === undefined) return garbled(jobId, 'event_status');
-  const why = textOf(detail, 'failure_reason');
-  const delivery = textOf(detail, 'command_delivery_status') ?? 'unknown';
-  return {
-    kind: 'command-status',
-    jobId,
-    status,
-    detail: `${word}, delivery ${delivery}${why === null ? '' : `: ${why}`}`,
-  };
 }
 
 function* readCommand(job: { jobId: string; vendorRef: string }): Script {

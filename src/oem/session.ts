@@ -5,7 +5,8 @@ import { createFifo, type Fifo } from './fifo.ts';
 import { backoffMs, createFlow, type Flow } from './flow.ts';
 import { createHeap } from './heap.ts';
 import { readBody } from './read.ts';
-import type { Answer, Dialect, HttpStep, Script, ScriptClock, Step } from './script.ts';
+import type { Answer, Dialect, HttpStep, ScriptClock, Step } from './script.ts';
+import { type Alarm, isWrite, type Queued, rankOf, replaces, retryAfterS, type Task } from './task.ts';
 import { createTokenKeeper, type TokenKeeper } from './token.ts';
 
 /**
@@ -35,66 +36,11 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** Tries of a safe step that got no usable answer. */
 const TRIES_MAX = 4;
 
-type Rank = 0 | 1 | 2;
+export const createSession = (dialect: Dialect): OemSession => new Session(dialect);
 
-interface Task {
-  readonly job: OemJob;
-  readonly rank: Rank;
-  readonly script: Script;
-  step: HttpStep | null;
-  deadlineMs: EpochMs;
-  /** Failed tries of the current step. */
-  tries: number;
-  unauthorised: number;
-  state: 'ready' | 'in-flight' | 'waiting' | 'done';
-  /** Tells a wake-up that is still meant from one that is not. */
-  stamp: number;
-  /** Which token the request under way carries. */
-  tokenAge: number;
-}
-
-interface Queued {
-  readonly job: OemJob;
-  readonly deadlineMs: EpochMs;
-}
-
-interface Alarm {
-  readonly task: Task;
-  /** null = the deadline; else a wake-up for this stamp. */
-  readonly stamp: number | null;
-}
-
-export function createSession(dialect: Dialect): OemSession {
-  const session = new Session(dialect);
-  return {
-    oem: dialect.oem,
-    capabilities: dialect.capabilities,
-    submit: (job, nowMs) => session.submit(job, nowMs),
-    receive: (id, outcome, nowMs) => session.receive(id, outcome, nowMs),
-    timeout: (nowMs) => session.timeout(nowMs),
-    nextTimeoutMs: () => session.nextTimeoutMs(),
-    takeOutput: () => session.takeOutput(),
-    takeReplies: () => session.takeReplies(),
-  };
-}
-
-const rankOf = (job: OemJob): Rank => {
-  switch (job.kind) {
-    case 'control':
-    case 'cancel':
-      return 0;
-    case 'enroll':
-    case 'read-command':
-    case 'read-enrollment':
-      return 1;
-    case 'read-state':
-      return 2;
-  }
-};
-
-const isWrite = (job: OemJob): boolean => job.kind === 'control' || job.kind === 'cancel' || job.kind === 'enroll';
-
-class Session {
+class Session implements OemSession {
+  readonly oem: OemSession['oem'];
+  readonly capabilities: OemSession['capabilities'];
   readonly #dialect: Dialect;
   readonly #clock: ScriptClock = { nowMs: 0 };
   readonly #ready = [createFifo<Task>(), createFifo<Task>(), createFifo<Task>()] as const;
@@ -111,6 +57,8 @@ class Session {
   #replies: OemReply[] = [];
 
   constructor(dialect: Dialect) {
+    this.oem = dialect.oem;
+    this.capabilities = dialect.capabilities;
     this.#dialect = dialect;
     this.#flow = createFlow(dialect.limits);
     this.#token = createTokenKeeper(dialect.auth, dialect.oem);
@@ -449,15 +397,4 @@ class Session {
     task.state = 'ready';
     this.#ready[task.rank].putBack(task);
   }
-}
-
-/** A newer control takes the place of one that has not begun, when their windows overlap. */
-function replaces(newer: OemJob, older: OemJob): boolean {
-  if (newer.kind !== 'control' || older.kind !== 'control') return false;
-  return newer.startMs < older.endMs && older.startMs < newer.endMs;
-}
-
-function retryAfterS(response: HttpResponse): number | null {
-  const text = response.headers['retry-after'];
-  return text !== undefined && /^\d{1,5}$/.test(text) ? Number(text) : null;
 }

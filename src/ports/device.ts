@@ -35,6 +35,8 @@ export interface DeviceSample {
  * device in an active storm takes a grid command and ignores it.
  */
 export interface FleetPort {
+  /** Whether the device can reach its cloud now; a sample of one that cannot stays with the device. */
+  isOnline(device: number): boolean;
   sample(device: number): DeviceSample;
   control(device: number, control: DeviceControl): 'taken' | 'offline';
   setStorm(device: number, active: boolean, cause: string): 'taken' | 'offline';

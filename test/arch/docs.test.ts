@@ -52,7 +52,8 @@ function commandLines(readme: string): string[][] {
 }
 
 function checkNpm(words: readonly string[], scripts: readonly string[]): { problems: string[]; rest: string[] } {
-  const [, verb = '', name] = words;
+  const [, verb = '', ...more] = words;
+  const name = more.find((w) => !w.startsWith('-'));
   const script = verb === 'run' || verb === 'run-script' ? (name ?? '') : verb;
   const known = scripts.includes(script) || (NPM_OWN.includes(verb) && verb !== 'run');
   const problems = known ? [] : [`README says "${words.join(' ')}", but package.json has no script "${script}"`];

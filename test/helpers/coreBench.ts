@@ -47,6 +47,17 @@ export const CAPABILITIES: Readonly<Record<OemId, OemCapabilities>> = {
   }),
 };
 
+const WIRE: ReadonlySet<CoreInput['kind']> = new Set([
+  'telemetry',
+  'oem-reply',
+  'field-event',
+  'cancel-command',
+  'cancel-event',
+  'answer-event',
+  'publish-prices',
+  'awards',
+]);
+
 export type Make = OemId | 'dnp3';
 export type Answer = 'accept' | 'refuse' | 'refuse-grid' | 'lose' | 'not-sent' | 'silent';
 
@@ -83,7 +94,9 @@ export class Bench {
   readonly inputs: { input: CoreInput; atMs: number }[] = [];
   nowMs: number;
   answer: (job: OemJob, deviceId: string) => Answer;
-  #ref = 0;
+  /** Everything that comes in over a wire comes in twice. */
+  twice = false;
+  readonly #refs = new Map<string, string>();
 
   constructor(options: BenchOptions = {}) {
     this.settings = { ...defaultSettings(CAPABILITIES), ...options.settings };
@@ -189,7 +202,11 @@ export class Bench {
 
   /** Telemetry: full, idle and calm unless told otherwise. */
   observe(deviceId: string, over: Partial<BatteryState> = {}, online = true): CoreOutput {
-    const state = batteryState(this.core.state.devices.get(deviceId)?.device.nameplate.usableWh ?? 13_500, this.nowMs, over);
+    const state = batteryState(
+      this.core.state.devices.get(deviceId)?.device.nameplate.usableWh ?? 13_500,
+      this.nowMs,
+      over,
+    );
     const source = this.core.state.devices.get(deviceId)?.device.source.kind;
     return source === 'dnp3'
       ? this.put({ kind: 'field-event', deviceId, event: { kind: 'state', state, local: false } })
@@ -211,7 +228,14 @@ export class Bench {
     this.refusals.push(...output.refusals);
     for (const effect of output.effects) this.sent.push({ atMs: this.nowMs, effect });
     for (const effect of output.effects) this.#perform(effect);
+    if (this.twice && WIRE.has(input.kind)) this.#again(input);
     return output;
+  }
+
+  #again(input: CoreInput): void {
+    this.twice = false;
+    this.put(input);
+    this.twice = true;
   }
 
   #perform(effect: Effect): void {
@@ -229,18 +253,22 @@ export class Bench {
     if (reply !== null) this.reply(deviceId, reply);
   }
 
+  #refOf(jobId: string): string {
+    const ref = this.#refs.get(jobId) ?? `ref-${this.#refs.size + 1}`;
+    this.#refs.set(jobId, ref);
+    return ref;
+  }
+
   answerTo(job: OemJob, deviceId: string): OemReply | null {
     const { jobId } = job;
     const grid = job.kind === 'control' && job.route === 'grid_services';
     switch (this.answer(job, deviceId)) {
       case 'accept':
-        this.#ref += 1;
-        return { kind: 'accepted', jobId, vendorRef: `ref-${this.#ref}` };
+        return { kind: 'accepted', jobId, vendorRef: this.#refOf(jobId) };
       case 'refuse-grid':
-        this.#ref += 1;
         return grid
           ? { kind: 'refused', jobId, code: 'E1', message: 'not now' }
-          : { kind: 'accepted', jobId, vendorRef: `ref-${this.#ref}` };
+          : { kind: 'accepted', jobId, vendorRef: this.#refOf(jobId) };
       case 'refuse':
         return { kind: 'refused', jobId, code: 'E1', message: 'not now' };
       case 'lose':
@@ -312,7 +340,10 @@ export class Bench {
   }
 
   /** Offers an event; by default one hour from one hour from now. */
-  event(targetW: number, over: { inMs?: number; forMs?: number; programId?: string; kind?: 'dispatch' | 'incentive' } = {}) {
+  event(
+    targetW: number,
+    over: { inMs?: number; forMs?: number; programId?: string; kind?: 'dispatch' | 'incentive' } = {},
+  ) {
     const startMs = this.nowMs + (over.inMs ?? HOUR);
     const endMs = startMs + (over.forMs ?? HOUR);
     const out = this.put({

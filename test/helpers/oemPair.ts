@@ -132,6 +132,9 @@ export class TestFleet implements FleetPort {
     const magnitude = Math.min(c.powerW ?? 5_000, 5_000);
     return c.mode === 'discharge' ? magnitude : c.mode === 'charge' ? -magnitude : 0;
   }
+  isOnline(device: number): boolean {
+    return !this.offline.has(device);
+  }
   sample(device: number): DeviceSample {
     const powerW = this.powerW(device);
     const socPct = this.socPct.get(device) ?? 60;

@@ -559,11 +559,20 @@ describe('Storm Guard at the device', () => {
     );
   });
 
-  test('30 Storms that come and go without a command deliver nothing', () => {
+  test('30 Storms that come and go without a command deliver nothing to the grid from a battery', () => {
     fc.assert(
       fc.property(homes, planOf(toggle('storm', 'link')), (list, plan) => {
-        const w = follow(list, plan);
+        const w = follow(list, plan, {
+          look: ({ fleet }, atMs) => {
+            if (atMs === END) return;
+            for (const i of both) {
+              const { chargeRate, gridPower } = fleet.sample(i).state;
+              expect(chargeRate > 0 && (gridPower ?? 0) < 0).toBe(false);
+            }
+          },
+        });
         expect(dispatched(w)).toBe(0);
+        for (const i of both) expect(w.fleet.registers(i).stormDischargeMj).toBe(0);
       }),
     );
   });

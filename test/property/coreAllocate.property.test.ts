@@ -122,7 +122,10 @@ describe('allocate', () => {
     fc.assert(
       fc.property(target, mixed, (t, xs) => {
         const first = run(t, named(xs));
-        const again = run(t, named(xs).map((c) => ({ ...c, heldW: first.get(c.deviceId) ?? 0 })));
+        const again = run(
+          t,
+          named(xs).map((c) => ({ ...c, heldW: first.get(c.deviceId) ?? 0 })),
+        );
         expect(listed(again)).toEqual(listed(first));
       }),
     );

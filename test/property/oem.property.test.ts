@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readBasic } from '../../simulators/oem/cloud.ts';
 import { createEnphaseCloud } from '../../simulators/oem/enphase.ts';
+import { readBasic } from '../../simulators/oem/http.ts';
 import { createSolaredgeCloud } from '../../simulators/oem/solaredge.ts';
 import { createTeslaCloud } from '../../simulators/oem/tesla.ts';
 import { isOpen, type TimedCommand } from '../../simulators/oem/timed.ts';

@@ -1,30 +1,23 @@
-import { finishResponse, writeCounted } from '../app/build.ts';
+import { finishResponse } from '../app/build.ts';
 import type { PointValue } from '../app/codec.ts';
 import { FUNCTION, IIN1, IIN2, nextSequence } from '../app/control.ts';
-import { objectSpec, type PointKind } from '../app/objects.ts';
+import type { PointKind } from '../app/objects.ts';
 import { carriesObjects, type Fragment, type ObjectHeader, parseFragment, parseHeaders } from '../app/parse.ts';
 import type { Broadcast } from '../link/frame.ts';
 import { type Incoming, Stack } from '../stack.ts';
 import { ByteWriter, sameOctets } from '../util/bytes.ts';
 import {
-  CLOCK_MS_MAX,
   EVENTS_OUT_MAX,
   OUTPUT_MAX,
   OUTSTATION_DEFAULTS,
   type OutstationConfig,
   type OutstationEvent,
 } from './config.ts';
-import {
-  decideControls,
-  echoControls,
-  isControlFunction,
-  isControlList,
-  operateRefusal,
-  type Selection,
-} from './controls.ts';
+import { isControlFunction } from './controls.ts';
 import { Database } from './database.ts';
 import { EventBuffer } from './events.ts';
-import { isFreeze, namedClasses, namedCounters, selectRead, wantsNoResponse } from './requests.ts';
+import { Functions } from './functions.ts';
+import { selectRead, wantsNoResponse } from './requests.ts';
 import { ResponsePlan, writeEvents } from './response.ts';
 
 /**
@@ -59,22 +52,17 @@ interface Response {
   readonly fir: boolean;
   readonly fin: boolean;
 }
-type Answer = { readonly iin2: number; readonly objects?: Uint8Array } | 'none';
-
 export class OutstationSession {
   readonly database: Database;
   readonly events: EventBuffer;
   readonly stack: Stack;
   private readonly settings: Settings;
+  private readonly functions: Functions;
   private online = false;
   private out: OutstationEvent[] = [];
   private pendingOut = 0;
-  private restarted = true;
-  private needTime: boolean;
   private localControl = false;
   private broadcast: Broadcast | null = null;
-  private selection: Selection | null = null;
-  private recordedMs: { readonly sequence: number; readonly atMs: number } | null = null;
   private last: { readonly request: Uint8Array; response: Uint8Array | null } | null = null;
   private plan: ResponsePlan | null = null;
   private solicited: Waiting | null = null;
@@ -82,14 +70,16 @@ export class OutstationSession {
   private unsolicited: Unsolicited | null = null;
   private unsolicitedSequence = 0;
   private nullConfirmed = false;
-  private classes: readonly number[] = [];
   private unsolicitedAtMs: number | null = null;
 
   constructor(config: OutstationConfig) {
     this.settings = { ...OUTSTATION_DEFAULTS, ...config };
-    this.needTime = this.settings.needTime;
     this.database = new Database(config.points);
     this.events = new EventBuffer(this.settings.eventsMax);
+    this.functions = new Functions(this.settings, this.database, this.events, {
+      emit: (event) => this.emit(event),
+      update: (kind, index, point, nowMs) => this.update(kind, index, point, nowMs),
+    });
     const { localAddress, remoteAddress, interOctetMs, fragmentOctetsMax } = this.settings;
     this.stack = new Stack({ role: 'outstation', localAddress, remoteAddress, interOctetMs, fragmentOctetsMax });
   }
@@ -158,8 +148,7 @@ export class OutstationSession {
 
   private resetDialogues(): void {
     this.events.putBack();
-    this.selection = null;
-    this.recordedMs = null;
+    this.functions.forget();
     this.last = null;
     this.plan = null;
     this.solicited = null;
@@ -167,7 +156,6 @@ export class OutstationSession {
     this.unsolicited = null;
     this.nullConfirmed = false;
     this.unsolicitedSequence = 0;
-    this.classes = [];
   }
 
   private emit(event: OutstationEvent): void {
@@ -220,7 +208,8 @@ export class OutstationSession {
       this.last = null;
     }
     if (this.broadcast === 'confirm-wanted') this.broadcast = null;
-    this.events.confirmWritten();
+    // A confirm of one dialogue says nothing of what the other one still waits for.
+    if (control.uns || this.unsolicited === null) this.events.confirmWritten();
     if (!control.uns && this.plan !== null) this.sendNext(nextSequence(control.sequence), false, nowMs);
     this.runDeferred(nowMs);
   }
@@ -237,25 +226,26 @@ export class OutstationSession {
   private answer(octets: Uint8Array, fragment: Fragment, nowMs: number): void {
     if (this.solicited !== null || this.plan !== null) this.endSolicited();
     const { functionCode } = fragment;
-    if (functionCode !== FUNCTION.operate) this.selection = null;
+    this.functions.begin(functionCode);
     this.last = { request: octets, response: null };
     const parsed = parseHeaders(fragment.body, carriesObjects(functionCode));
     if (functionCode === FUNCTION.read && parsed.kind === 'headers') {
       return this.answerRead(parsed.headers, fragment.control.sequence, nowMs);
     }
-    const result: Answer =
+    const result =
       parsed.kind === 'bad' && isKnown(functionCode)
         ? { iin2: parsed.iin2 }
-        : this.perform(fragment, parsed.kind === 'headers' ? parsed.headers : [], nowMs);
-    this.emit({ kind: 'request', functionCode, iin2: result === 'none' ? 0 : result.iin2 });
-    if (result === 'none' || wantsNoResponse(functionCode)) return;
+        : this.functions.perform(fragment, parsed.kind === 'headers' ? parsed.headers : [], nowMs);
+    if (functionCode === FUNCTION.enableUnsolicited) this.schedule(nowMs);
+    this.emit({ kind: 'request', functionCode, iin2: result.iin2 });
+    if (wantsNoResponse(functionCode)) return;
     this.respond({ sequence: fragment.control.sequence, ...result, con: false, fir: true, fin: true }, nowMs);
   }
 
   private answerRead(headers: readonly ObjectHeader[], sequence: number, nowMs: number): void {
     const { statics, iin2 } = selectRead(headers, this.database, this.events, this.settings.class0);
     this.emit({ kind: 'request', functionCode: FUNCTION.read, iin2 });
-    this.plan = new ResponsePlan(this.events, statics, !this.needTime);
+    this.plan = new ResponsePlan(this.events, statics, !this.functions.needTime);
     this.sendNext(sequence, true, nowMs, iin2);
   }
 
@@ -282,9 +272,9 @@ export class OutstationSession {
     const first =
       this.events.classBits() |
       (this.broadcast === null ? 0 : IIN1.broadcast) |
-      (this.needTime ? IIN1.needTime : 0) |
+      (this.functions.needTime ? IIN1.needTime : 0) |
       (this.localControl ? IIN1.localControl : 0) |
-      (this.restarted ? IIN1.restart : 0);
+      (this.functions.restarted ? IIN1.restart : 0);
     if (this.broadcast !== 'confirm-wanted') this.broadcast = null;
     return { first, second: iin2 | (this.events.overflowed ? IIN2.overflow : 0) };
   }
@@ -292,7 +282,7 @@ export class OutstationSession {
   private endSolicited(): void {
     this.solicited = null;
     this.plan = null;
-    this.events.putBack();
+    if (this.unsolicited === null) this.events.putBack();
   }
 
   private handleBroadcast(fragment: Fragment, broadcast: Broadcast, nowMs: number): void {
@@ -301,116 +291,7 @@ export class OutstationSession {
     if (isControlFunction(functionCode)) return this.emit({ kind: 'broadcast-refused', functionCode });
     if (functionCode === FUNCTION.read) return;
     const parsed = parseHeaders(fragment.body, carriesObjects(functionCode));
-    if (parsed.kind === 'headers') this.perform(fragment, parsed.headers, nowMs);
-  }
-
-  /** Everything but READ; the headers are whole and valid. */
-  private perform(fragment: Fragment, headers: readonly ObjectHeader[], nowMs: number): Answer {
-    const { functionCode, body } = fragment;
-    if (isControlFunction(functionCode)) return this.control(fragment, headers, nowMs);
-    if (isFreeze(functionCode)) return this.freeze(functionCode, headers, nowMs);
-    switch (functionCode) {
-      case FUNCTION.write:
-        return this.write(fragment, headers, nowMs);
-      case FUNCTION.enableUnsolicited:
-      case FUNCTION.disableUnsolicited:
-        return this.setUnsolicited(functionCode === FUNCTION.enableUnsolicited, headers, nowMs);
-      case FUNCTION.coldRestart:
-      case FUNCTION.warmRestart:
-        if (body.length > 0) return { iin2: IIN2.parameterError };
-        return this.restart(functionCode === FUNCTION.coldRestart);
-      case FUNCTION.delayMeasure:
-        return body.length > 0 ? { iin2: IIN2.parameterError } : { iin2: 0, objects: delayObject(0) };
-      case FUNCTION.recordCurrentTime:
-        if (body.length > 0) return { iin2: IIN2.parameterError };
-        this.recordedMs = { sequence: fragment.control.sequence, atMs: nowMs };
-        return { iin2: 0 };
-      default:
-        return { iin2: IIN2.noFunction };
-    }
-  }
-
-  private control(fragment: Fragment, headers: readonly ObjectHeader[], nowMs: number): Answer {
-    const { functionCode, body } = fragment;
-    const { sequence } = fragment.control;
-    if (!isControlList(headers)) return { iin2: IIN2.parameterError };
-    const isSelect = functionCode === FUNCTION.select;
-    const refusal =
-      functionCode === FUNCTION.operate ? operateRefusal(this.selection, { sequence, body }, nowMs) : null;
-    this.selection = null;
-    const results: Extract<OutstationEvent, { kind: 'controls' }>['controls'][number][] = [];
-    const statuses = decideControls(
-      headers,
-      (control) => {
-        const status = refusal ?? this.settings.onControl(isSelect ? 'select' : 'operate', control, nowMs);
-        results.push({ control, status });
-        return status;
-      },
-      this.settings.controlsMax,
-    );
-    if (isSelect && statuses.every((s) => s === 0)) {
-      this.selection = { sequence, body, untilMs: nowMs + this.settings.selectMs };
-    }
-    this.emit({ kind: 'controls', functionCode, controls: results });
-    const writer = new ByteWriter(this.settings.fragmentOctetsMax - 4);
-    echoControls(writer, headers, statuses);
-    return { iin2: statuses.includes(4) ? IIN2.parameterError : 0, objects: writer.toOctets() };
-  }
-
-  private freeze(functionCode: number, headers: readonly ObjectHeader[], nowMs: number): Answer {
-    const counters = namedCounters(headers, this.database);
-    if (counters === null) return { iin2: IIN2.parameterError };
-    const clears = functionCode === FUNCTION.freezeClear || functionCode === FUNCTION.freezeClearNoResponse;
-    for (const index of counters) {
-      const counter = this.database.get('CTR', index);
-      if (counter === null) continue;
-      this.update('FCTR', index, { ...counter.current, timeMs: nowMs }, nowMs);
-      if (clears) this.update('CTR', index, { ...counter.current, value: 0, timeMs: nowMs }, nowMs);
-    }
-    return { iin2: 0 };
-  }
-
-  /** g80v1 index 7 to 0 clears the restart bit; g50v1 sets the clock; g50v3 sets it as of the recorded time. */
-  private write(fragment: Fragment, headers: readonly ObjectHeader[], nowMs: number): Answer {
-    const header = headers[0];
-    const object = header?.objects[0];
-    if (header === undefined || object === undefined || headers.length !== 1 || header.objects.length !== 1) {
-      return { iin2: IIN2.parameterError };
-    }
-    const value = object.fields[0] ?? 0;
-    if (header.group === 80) {
-      if (object.index !== 7 || value !== 0 || header.range.kind !== 'range') return { iin2: IIN2.parameterError };
-      this.restarted = false;
-      return { iin2: 0 };
-    }
-    if (header.group !== 50 || header.variation === 2) return { iin2: IIN2.noFunction };
-    const recorded = this.recordedMs;
-    this.recordedMs = null;
-    const isLan = header.variation === 3;
-    const inOrder = recorded !== null && fragment.control.sequence === nextSequence(recorded.sequence);
-    if (value > CLOCK_MS_MAX || (isLan && !inOrder)) return { iin2: IIN2.parameterError };
-    this.needTime = false;
-    this.emit({ kind: 'clock-set', timeMs: value + (isLan && recorded !== null ? nowMs - recorded.atMs : 0) });
-    return { iin2: 0 };
-  }
-
-  private setUnsolicited(enable: boolean, headers: readonly ObjectHeader[], nowMs: number): Answer {
-    if (!this.settings.unsolicited) return { iin2: IIN2.noFunction };
-    const named = namedClasses(headers);
-    if (named === null) return { iin2: IIN2.parameterError };
-    const rest = this.classes.filter((c) => !named.includes(c));
-    this.classes = enable ? [...rest, ...named] : rest;
-    if (enable) this.schedule(nowMs);
-    return { iin2: 0 };
-  }
-
-  private restart(cold: boolean): Answer {
-    this.restarted = true;
-    this.needTime = this.settings.needTime;
-    this.events.clear();
-    this.classes = [];
-    this.emit({ kind: 'restart', cold });
-    return { iin2: 0, objects: delayObject(this.settings.restartMs) };
+    if (parsed.kind === 'headers') this.functions.perform(fragment, parsed.headers, nowMs);
   }
 
   private schedule(atMs: number): void {
@@ -419,7 +300,7 @@ export class OutstationSession {
 
   private wantsToSpeak(): boolean {
     if (!this.settings.unsolicited) return false;
-    return !this.nullConfirmed || this.events.hasWaiting(this.classes);
+    return !this.nullConfirmed || this.events.hasWaiting(this.functions.classes);
   }
 
   private trySpeak(nowMs: number): void {
@@ -430,8 +311,8 @@ export class OutstationSession {
     const isNull = !this.nullConfirmed;
     const writer = new ByteWriter(this.settings.fragmentOctetsMax - 4);
     if (!isNull) {
-      this.events.select((e) => this.classes.includes(e.eventClass), 0, Number.POSITIVE_INFINITY);
-      writeEvents(writer, this.events.selected(), !this.needTime);
+      this.events.select((e) => this.functions.classes.includes(e.eventClass), 0, Number.POSITIVE_INFINITY);
+      writeEvents(writer, this.events.selected(), !this.functions.needTime);
       this.events.unselect();
     }
     const sequence = this.unsolicitedSequence;
@@ -457,13 +338,6 @@ export class OutstationSession {
     this.schedule(nowMs + pause);
     this.runDeferred(nowMs);
   }
-}
-
-function delayObject(delayMs: number): Uint8Array {
-  const writer = new ByteWriter(16);
-  const spec = objectSpec(52, 2);
-  if (spec !== null) writeCounted(writer, spec, [[delayMs]]);
-  return writer.toOctets();
 }
 
 const KNOWN: readonly number[] = Object.values(FUNCTION);

@@ -71,12 +71,20 @@ describe('10-in-10 with same-day adjustment', () => {
 
   test('under five similar days there is no baseline; under ten it says so', () => {
     expect(event(history(WED, 7, () => 4))).toMatchObject({ daysUsed: 0, wh: [null, null, null, null] });
-    expect(event(history(WED, 8, () => 4))).toMatchObject({ daysUsed: 5, adjustmentNote: 'same-day ratio; only 5 similar days' });
+    expect(event(history(WED, 8, () => 4))).toMatchObject({
+      daysUsed: 5,
+      adjustmentNote: 'same-day ratio; only 5 similar days',
+    });
   });
 
   test('nothing further back than 45 days counts', () => {
     const eventDays = new Set(Array.from({ length: 41 }, (_, i) => WED - (i + 1) * DAY));
-    expect(event(history(WED, 60, () => 4), { eventDays }).daysUsed).toBe(0);
+    expect(
+      event(
+        history(WED, 60, () => 4),
+        { eventDays },
+      ).daysUsed,
+    ).toBe(0);
   });
 
   test('a site that did not import in the window is not adjusted, and says why', () => {
@@ -103,7 +111,13 @@ describe('daylight saving time', () => {
     const wh = Array.from({ length: 52 * 96 }, (_, i) => clockLoad(startMs + i * STEP) * 250);
     const at = [...Array(16)].map((_, i) => midnightMs + (15 * 4 + i) * STEP);
     const fromMs = at.find((t) => clockLoad(t) === 17) ?? 0;
-    const b = tenInTen({ history: { startMs, stepMs: STEP, wh }, startMs: fromMs, endMs: fromMs + HOUR, timeZone: ZONE, eventDays: NONE });
+    const b = tenInTen({
+      history: { startMs, stepMs: STEP, wh },
+      startMs: fromMs,
+      endMs: fromMs + HOUR,
+      timeZone: ZONE,
+      eventDays: NONE,
+    });
     expect(b.daysUsed).toBe(10);
     expect(b.adjustment).toBeCloseTo(1, 12);
     expect(b.wh.map((x) => (x ?? 0) / 250)).toEqual([17, 17.25, 17.5, 17.75].map((x) => expect.closeTo(x, 9)));
@@ -149,7 +163,14 @@ describe('the performance of an event', () => {
     const { endMs, startMs } = b.event(2_000, { inMs: 5 * HOUR });
     b.run(endMs);
     const h = history(WED, 30, kw);
-    b.put({ kind: 'meter', siteId: 'site-e', startMs: h.startMs, stepMs: STEP, gridWh: h.wh, batteryWh: h.wh.map(() => 0) });
+    b.put({
+      kind: 'meter',
+      siteId: 'site-e',
+      startMs: h.startMs,
+      stepMs: STEP,
+      gridWh: h.wh,
+      batteryWh: h.wh.map(() => 0),
+    });
     b.run(endMs + 30 * MIN);
     return { performance: b.factsOf('event.measured')[0]?.performance, startMs };
   };

@@ -248,7 +248,9 @@ describe('a site behind DNP3', () => {
     const b = new Bench();
     b.device('dnp3', 'none', { safety: 'none' });
     b.device('dnp3', 'part', { safety: { approvedW: 2_000 } });
-    const outcomes = [b.command('none', { powerW: 1 }), b.command('part', { powerW: 2_001 })].map((id) => b.outcome(id)?.detail);
+    const outcomes = [b.command('none', { powerW: 1 }), b.command('part', { powerW: 2_001 })].map(
+      (id) => b.outcome(id)?.detail,
+    );
     expect(outcomes[0]).toContain('no safety configuration');
     expect(outcomes[1]).toContain('2001 W is more than what was approved');
     const id = b.command('part', { powerW: 2_000 });
@@ -258,7 +260,14 @@ describe('a site behind DNP3', () => {
   test('an approval by the one who asked is refused', () => {
     const b = new Bench();
     b.device('dnp3', 'x', { safety: 'unapproved' });
-    const approval = { approvalId: 'a', siteId: 'site-x', requestedBy: 'ana', approvedBy: 'ana', fromMs: 0, untilMs: 9e15 };
+    const approval = {
+      approvalId: 'a',
+      siteId: 'site-x',
+      requestedBy: 'ana',
+      approvedBy: 'ana',
+      fromMs: 0,
+      untilMs: 9e15,
+    };
     b.put({ kind: 'approve-control', approval: { ...approval, chargeWMax: 1, dischargeWMax: 1, mapRevision: 'r1' } });
     expect(b.factsOf('site.control-approved')).toEqual([]);
     expect(b.refusals.at(-1)?.what).toBe('approve-control');

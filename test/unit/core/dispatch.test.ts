@@ -123,7 +123,9 @@ describe('the dispatcher', () => {
     for (const id of ['a', 'b', 'c']) b.device('enphase', id);
     const { endMs } = b.event(6_000, { inMs: 0, forMs: 2 * HOUR });
     b.run(endMs - 5 * MIN, (id) => (id === 'b' ? { chargeRate: 0 } : { ...b.obedient(id), chargePercentage: 100 }));
-    const ends = b.factsOf('command.ended').filter((f) => b.core.state.commands.get(f.commandId)?.command.deviceId === 'b');
+    const ends = b
+      .factsOf('command.ended')
+      .filter((f) => b.core.state.commands.get(f.commandId)?.command.deviceId === 'b');
     expect(ends.map((f) => f.outcome.reason)).toEqual(['no_effect', 'no_effect']);
     expect(b.reasonOf('b')).toBe('not_responding');
     expect(allocated(b)).toEqual([
@@ -213,11 +215,9 @@ describe('the dispatcher', () => {
       },
     });
     b.run(at(20), undefined, MIN);
-    const plans = b.factsOf('dispatch.planned').map(({ dispatch: d }) => [
-      (d.periodStartMs - T0) / MIN,
-      (d.periodEndMs - T0) / MIN,
-      d.targetW,
-    ]);
+    const plans = b
+      .factsOf('dispatch.planned')
+      .map(({ dispatch: d }) => [(d.periodStartMs - T0) / MIN, (d.periodEndMs - T0) / MIN, d.targetW]);
     expect(plans).toEqual([
       [0, 5, 1_000],
       [5, 7, 1_000],

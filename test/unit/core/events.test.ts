@@ -18,7 +18,15 @@ describe('events called by a price', () => {
     const b = new Bench({ trigger: priceTrigger });
     const prices = Array<number>(24).fill(50);
     // 15:00 and 21:00 are outside the window, 16:00 and 20:00 are its edges, 200 is "at"
-    for (const [h, p] of [[15, 900], [16, 200], [17, 201], [18, 199.99], [20, 300], [21, 900]] as const) prices[h] = p;
+    for (const [h, p] of [
+      [15, 900],
+      [16, 200],
+      [17, 201],
+      [18, 199.99],
+      [20, 300],
+      [21, 900],
+    ] as const)
+      prices[h] = p;
     publish(b, prices);
     expect(hoursOf(b)).toEqual([[16, 17], [20]]);
     const [first] = b.factsOf('event.offered');
@@ -29,11 +37,21 @@ describe('events called by a price', () => {
   test('a missing price calls nothing, and neither does another node, another market or an hour that has begun', () => {
     const b = new Bench({ trigger: priceTrigger });
     const high = Array<number>(24).fill(500);
-    publish(b, high.map((p, h) => (h === 18 ? null : h === 19 ? Number.NaN : p)));
+    publish(
+      b,
+      high.map((p, h) => (h === 18 ? null : h === 19 ? Number.NaN : p)),
+    );
     expect(hoursOf(b)).toEqual([[16, 17], [20]]);
     const c = new Bench({ trigger: priceTrigger });
     publish(c, high, MIDNIGHT, 'ELSEWHERE');
-    c.put({ kind: 'publish-prices', node: 'NODE', market: 'real-time', startMs: MIDNIGHT, stepMs: HOUR, usdPerMwh: high });
+    c.put({
+      kind: 'publish-prices',
+      node: 'NODE',
+      market: 'real-time',
+      startMs: MIDNIGHT,
+      stepMs: HOUR,
+      usdPerMwh: high,
+    });
     c.nowMs = MIDNIGHT + 17.5 * HOUR;
     publish(c, high);
     expect(hoursOf(c)).toEqual([[18, 19, 20]]);
@@ -260,8 +278,14 @@ describe('offering and calling off', () => {
     offer([]);
     offer([[1, 2, 5]], 'nothing');
     offer([[2, 1, 5]]);
-    offer([[1, 3, 5], [2, 4, 5]]);
-    offer([[1, 2, 5], [3, 4, 5]]);
+    offer([
+      [1, 3, 5],
+      [2, 4, 5],
+    ]);
+    offer([
+      [1, 2, 5],
+      [3, 4, 5],
+    ]);
     offer([[1, 2, 5.5]]);
     offer([[-2, -1, 5]]);
     offer([[1, 2, 5]]);

@@ -118,6 +118,53 @@ describe('master and outstation on one clock', () => {
     expect(pair.a.takeEvents().filter((e) => e.kind === 'control-sent')).toMatchObject([{ id: 'stop' }]);
   });
 
+  test('a command asked for while the start-up runs goes after the integrity poll', () => {
+    const { pair, operated } = makePair();
+    pair.connect();
+    pair.cut();
+    pair.crossed.length = 0;
+    const command = () =>
+      pair.a.command({ id: 'x', urgent: false, steps: [{ mode: 'direct', controls: [LATCH_ON] }] }, pair.nowMs);
+    const connect = pair.a.connected.bind(pair.a);
+    pair.a.connected = (nowMs) => {
+      connect(nowMs);
+      command();
+    };
+    pair.connect();
+    const order = functions(pair);
+    expect(operated).toHaveLength(1);
+    expect(order.indexOf(5)).toBeGreaterThan(order.indexOf(1));
+  });
+
+  test('an unsolicited response that comes twice is confirmed twice and delivered once', () => {
+    const { pair } = makePair();
+    pair.connect();
+    pair.a.takeEvents();
+    pair.b.update('AI', 48, { value: 1, flags: 1, timeMs: pair.nowMs }, pair.nowMs);
+    pair.advance(200);
+    const last = pair.crossed.filter((c) => c.from === 'b').at(-1);
+    pair.crossed.length = 0;
+    // The transport sequence plays no part in a fragment of one segment.
+    if (last !== undefined) pair.a.receive(last.octets, pair.nowMs);
+    pair.settle();
+    const values = pair.a.takeEvents().flatMap((e) => (e.kind === 'measurements' ? e.values : []));
+    expect(values).toHaveLength(1);
+    expect(functions(pair)).toEqual([0]);
+  });
+
+  test('an answer with another sequence number is no answer', () => {
+    const { pair } = makePair();
+    pair.connect();
+    pair.a.takeEvents();
+    const dropped = pair.a.droppedFragments;
+    const old = pair.crossed.filter((c) => c.from === 'b').at(-1);
+    pair.blackHole = true;
+    pair.a.command({ id: 'x', urgent: false, steps: [{ mode: 'direct', controls: [LATCH_ON] }] }, pair.nowMs);
+    if (old !== undefined) pair.a.receive(old.octets, pair.nowMs);
+    expect(pair.a.droppedFragments).toBe(dropped + 1);
+    expect(ends(pair.a.takeEvents())).toEqual([]);
+  });
+
   test('silence is asked about and then told as a dead link; octets heard again start the reads anew', () => {
     const { pair } = makePair();
     pair.connect();

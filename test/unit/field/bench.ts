@@ -132,15 +132,16 @@ export class Bench {
   pump(): void {
     for (const octets of this.connector.takeOutput()) this.carry(() => this.rtac.receive(octets, this.nowMs));
     for (const octets of this.rtac.takeOutput()) this.carry(() => this.connector.receive(octets, this.nowMs));
+    // Controls first, as a driver may do it: even so a read must show before what it allows.
+    for (const i of this.connector.takeIntents()) {
+      this.intents.push(i.detail);
+      this.log.push(`operate ${i.detail}`);
+    }
     for (const event of this.connector.takeEvents()) {
       this.events.push({ atMs: this.nowMs, event });
       if (event.kind === 'link') this.log.push(`link ${event.up ? 'up' : 'down'}`);
       if (event.kind === 'integrity-read') this.log.push('integrity-read');
       if (event.kind === 'reply') this.log.push(event.reply.kind);
-    }
-    for (const i of this.connector.takeIntents()) {
-      this.intents.push(i.detail);
-      this.log.push(`operate ${i.detail}`);
     }
     this.schedule();
   }

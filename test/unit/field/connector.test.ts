@@ -143,6 +143,17 @@ describe('connector and simulated site', () => {
     expect([...none.intents, ...own.intents]).toEqual([]);
   });
 
+  test('an approval that does not cover the whole window is refused before anything leaves', () => {
+    const bench = new Bench({ approvals: [{ ...APPROVAL, untilMs: APPROVAL.fromMs + 60_000 }] });
+    bench.connect();
+    bench.run(1_000);
+    bench.setpoint('job', 1_000, 5);
+    bench.run(10_000);
+    expect(bench.replies()).toHaveLength(1);
+    expect(bench.replies()[0]).toContain('no valid approval');
+    expect(bench.intents).toEqual([]);
+  });
+
   test('an approval taken back in the middle of a window ends the setpoint and gives the site back', () => {
     const bench = new Bench();
     bench.connect();

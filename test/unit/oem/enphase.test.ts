@@ -1,47 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Behaviour } from '../../../simulators/oem/behaviour.ts';
-import type { CloudDevice, CloudNote } from '../../../simulators/oem/cloud.ts';
-import { createEnphaseCloud, type EnphaseCloud } from '../../../simulators/oem/enphase.ts';
+import { createEnphaseCloud } from '../../../simulators/oem/enphase.ts';
 import { phaseOf } from '../../../simulators/oem/timed.ts';
-import { enphaseDialect, eventOf } from '../../../src/oem/enphase.ts';
+import { enphaseDialect } from '../../../src/oem/enphase.ts';
+import { eventOf } from '../../../src/oem/enphaseEvent.ts';
 import { createSession } from '../../../src/oem/session.ts';
-import {
-  CREDENTIALS,
-  controlJob,
-  devices,
-  GOOD,
-  OemPair,
-  START_MS,
-  TestClock,
-  TestFleet,
-  testRandom,
-} from '../../helpers/oemPair.ts';
-
-interface Pair extends OemPair {
-  readonly cloud: EnphaseCloud;
-}
-
-const notes: CloudNote[] = [];
-
-function pair(behaviour: Partial<Behaviour> = {}, change: Partial<CloudDevice> = {}, count = 2): Pair {
-  notes.length = 0;
-  const clock = new TestClock(START_MS);
-  const fleet = new TestFleet(clock);
-  const cloud = createEnphaseCloud({
-    scheduler: clock,
-    random: testRandom(1),
-    fleet,
-    devices: devices(count, change),
-    behaviour: { deliveryFailureRatio: 0, ...behaviour },
-    credentials: CREDENTIALS,
-    programs: [{ programId: 'prog-1' }],
-    onNote: (n) => notes.push(n),
-  });
-  const session = createSession(enphaseDialect({ ...CREDENTIALS, programId: 'prog-1' }));
-  const p = new OemPair({ clock, fleet, cloud, session });
-  p.run(1);
-  return p as Pair;
-}
+import { notes, type EnphasePair as Pair, enphasePair as pair } from '../../helpers/enphasePair.ts';
+import { CREDENTIALS, controlJob, GOOD, OemPair, START_MS, testRandom } from '../../helpers/oemPair.ts';
 
 describe('an Enphase event', () => {
   it('starts at its minute with the power asked for, and ends by itself', () => {
@@ -180,7 +145,7 @@ describe('an Enphase event', () => {
   });
 
   it('is accepted and reported delivered, but never reaches the device, while the cloud swallows commands', () => {
-    const p = pair({ swallow: true });
+    const p = pair({ swallowRatio: 1 });
     expect(p.ask(controlJob('j1')).kind).toBe('accepted');
     p.run(1_200_000);
     expect(p.fleet.controls).toEqual([]);
@@ -243,92 +208,6 @@ describe('a reply lost after its effect', () => {
   });
 });
 
-describe('an access token', () => {
-  it('is fetched once for many jobs that wait for it', () => {
-    const p = pair({}, {}, 30);
-    for (let i = 0; i < 30; i++) p.submit({ kind: 'read-state', jobId: `s${i}`, vendorDeviceId: String(1000 + i) });
-    p.run(10_000);
-    expect(p.cloud.counts().tokens).toBe(1);
-    expect(p.replies.filter((r) => r.reply.kind === 'state')).toHaveLength(30);
-  });
-
-  it('is renewed once when it ends in the midst of a batch, and no job is lost', () => {
-    const p = pair({}, {}, 30);
-    p.ask({ kind: 'read-state', jobId: 'first', vendorDeviceId: '1000' });
-    const before = p.cloud.counts();
-    p.cloud.revokeTokens();
-    for (let i = 0; i < 30; i++) p.submit({ kind: 'read-state', jobId: `s${i}`, vendorDeviceId: String(1000 + i) });
-    p.run(30_000);
-    expect(p.replies.filter((r) => r.reply.kind === 'state')).toHaveLength(31);
-    expect(p.cloud.counts().tokens - before.tokens).toBe(1);
-    expect(p.cloud.counts().unauthorised).toBeGreaterThan(10);
-  });
-
-  it('that cannot be had ends a control not-sent at its time, and sends nothing', () => {
-    const p = pair({ tokenDown: true });
-    expect(p.ask(controlJob('j1'), 1_000_000)).toMatchObject({
-      kind: 'not-sent',
-      message: 'no access token: the token endpoint answered 503',
-    });
-    expect(p.replies[0]?.atMs).toBe(START_MS + 900_001);
-    expect(p.posts('/api/v2/events')).toBe(0);
-  });
-});
-
-describe('throttling', () => {
-  it('holds a control back until the cloud lets it through', () => {
-    const p = pair({ throttleFactor: 0 });
-    p.submit(controlJob('j1'));
-    p.run(200_000);
-    expect(p.replies).toEqual([]);
-    p.cloud.setBehaviour({ throttleFactor: 1 });
-    p.run(120_000);
-    expect(p.replyTo('j1')?.kind).toBe('accepted');
-    expect(p.cloud.events('1000')).toHaveLength(1);
-  });
-
-  it('ends a control not-sent when it lasts beyond notAfter', () => {
-    const p = pair({ throttleFactor: 0 });
-    expect(p.ask(controlJob('j1'), 1_000_000)).toMatchObject({ kind: 'not-sent' });
-    expect(p.clock.nowMs()).toBeLessThan(START_MS + 901_000);
-  });
-
-  it('is never met by the session itself: no 429 in ten polls of 200 sites', () => {
-    const p = pair({}, {}, 200);
-    for (let round = 0; round < 10; round++) {
-      for (let i = 0; i < 200; i++)
-        p.submit({ kind: 'read-state', jobId: `s${round}-${i}`, vendorDeviceId: String(1000 + i) });
-      p.run(900_000);
-    }
-    expect(p.cloud.counts().throttled).toBe(0);
-    const states = p.replies.filter((r) => r.reply.kind === 'state').length;
-    expect(states).toBe(2_000);
-  });
-
-  it('meets a 429 with at most one try a second', () => {
-    const p = pair({}, {}, 50);
-    p.ask({ kind: 'read-state', jobId: 'warm', vendorDeviceId: '1000' });
-    p.cloud.setBehaviour({ throttleFactor: 0 });
-    for (let i = 0; i < 50; i++) p.submit({ kind: 'read-state', jobId: `s${i}`, vendorDeviceId: String(1000 + i) });
-    p.run(1_000);
-    const fromHere = p.exchanges.length;
-    p.run(60_000);
-    expect(p.exchanges.length - fromHere).toBeLessThanOrEqual(20);
-  });
-});
-
-describe('a cloud that is down', () => {
-  it('is probed rarely, and the jobs end with a reason', () => {
-    const p = pair({ down: true });
-    p.submit(controlJob('j1'));
-    for (let i = 0; i < 20; i++) p.submit({ kind: 'read-state', jobId: `s${i}`, vendorDeviceId: '1000' });
-    p.run(1_800_000);
-    expect(p.replyTo('j1')?.kind).toBe('not-sent');
-    expect(p.replies).toHaveLength(21);
-    expect(p.exchanges.length).toBeLessThan(60);
-  });
-});
-
 describe('telemetry', () => {
   it('is the last upload with its own time, never the truth now', () => {
     const p = pair();
@@ -387,7 +266,10 @@ describe('telemetry', () => {
       'a time in the future',
       '{"status":"normal","last_report_at":1920569600,"battery_power":0,"battery_soc":50,"battery_capacity":1000,"grid_power":0}',
     ],
-    ['two megabytes', `{"a":"${'x'.repeat(2_000_000)}"}`],
+    [
+      'two megabytes',
+      `{"status":"normal","last_report_at":1720569600,"battery_power":0,"battery_soc":50,"battery_capacity":1000,"grid_power":0,"a":"${'x'.repeat(2_000_000)}"}`,
+    ],
   ])('with %s is unknown, not a state', (_what, garbage) => {
     const p = pair();
     p.wire = (r) => (r.path.endsWith('/live_status') ? { ...GOOD, garbage } : GOOD);

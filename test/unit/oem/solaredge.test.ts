@@ -140,6 +140,15 @@ describe('SolarEdge telemetry', () => {
     expect(p.ask(state('s'))).toMatchObject({ kind: 'not-sent', message: "the day's quota of site 1000 is used up" });
   });
 
+  it('beyond the quota of the cloud is answered 429 until the next day', () => {
+    const p = pair({ siteRequestsPerDayMax: 1 });
+    expect(p.ask(state('s1'), 1_000_000).kind).toBe('not-sent');
+    expect(p.cloud.counts().throttled).toBeGreaterThan(2);
+    p.cloud.setBehaviour({ siteRequestsPerDayMax: 300 });
+    p.run(86_400_000);
+    expect(p.ask(state('s2')).kind).toBe('state');
+  });
+
   it.each([
     [{ unit: 'kW', connections: [{ from: 'GRID', to: 'Load' }], GRID: { currentPower: 0.7 } }, 700],
     [{ unit: 'kW', connections: [{ from: 'LOAD', to: 'Grid' }], GRID: { currentPower: 16.19 } }, -16_190],

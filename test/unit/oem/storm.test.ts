@@ -144,6 +144,15 @@ describe.each(OEMS)('the storm mode of %s', (oem) => {
     expect(p.fleet.storm.size).toBe(0);
   });
 
+  it('is cut short by an update that ends sooner', () => {
+    const p = pair(oem);
+    p.cloud.alert(alert());
+    p.run(2_000_000);
+    p.cloud.alert(alert({ alertId: 'a2', messageType: 'Update', references: ['a1'], endMs: START_MS + 3_600_000 }));
+    p.run(3_000_000);
+    expect(p.fleet.storm.size).toBe(0);
+  });
+
   it('reaches a device that was offline when it comes back', () => {
     const p = pair(oem);
     p.fleet.offline.add(0);

@@ -68,7 +68,7 @@ describe('a Tesla site', () => {
 
   it('gets its earlier settings back by a reset', () => {
     const p = pair();
-    p.ask(controlJob('j1', now));
+    p.ask(controlJob('j1', { ...now, reservePctMin: 30 }));
     p.run(120_000);
     p.ask(controlJob('j2', { ...now, mode: 'charge', reservePctMax: 90 }));
     p.run(120_000);

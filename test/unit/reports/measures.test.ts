@@ -154,14 +154,16 @@ describe('what was asked', () => {
     const excluded = [
       { deviceId: 'b', reason: 'storm_guard', capableW: 300 },
       { deviceId: 'c', reason: 'offline', capableW: 100 },
+      { deviceId: 'f', reason: 'not_enrolled', capableW: 50 },
       { deviceId: 'd', reason: 'not_needed', capableW: 5_000 },
     ] as const;
     const plans = [{ fromMs: 0, toMs: MS_PER_HOUR, allocatedW: { a: 200 }, excluded }];
     const planning = run(hour({ plans })).shortfall.filter((l) => l.stage === 'planning');
     expect(planning).toEqual([
-      { stage: 'planning', reason: 'fleet_too_small', wh: 400, devices: 0 },
+      { stage: 'planning', reason: 'fleet_too_small', wh: 350, devices: 0 },
       { stage: 'planning', reason: 'storm_guard', wh: 300, devices: 1 },
       { stage: 'planning', reason: 'offline', wh: 100, devices: 1 },
+      { stage: 'planning', reason: 'not_enrolled', wh: 50, devices: 1 },
     ]);
   });
 
@@ -264,6 +266,25 @@ describe('the run', () => {
     });
   });
 
+  test('controls repeated for the watchdog are one step, until something else happens at the site', () => {
+    const field = (atMs: number, what: 'operate' | 'operated', detail: string): LogRecord => {
+      return { atMs, kind: 'field', siteId: 's', what, detail };
+    };
+    const more = [
+      ...[0, 10, 20].flatMap((ms) => [field(ms, 'operate', 'AO146'), field(ms + 1, 'operate', 'BO23')]),
+      { atMs: 30, kind: 'link', siteId: 's', up: false } as const,
+      field(40, 'operate', 'AO146'),
+    ];
+    const [site] = measure(miniRun({ stepMs: QUARTER, sites: [], more })).fields;
+    expect(site?.operates).toBe(7);
+    expect(site?.steps.map((x) => [x.atMs, x.what, x.detail, x.times, x.lastMs])).toEqual([
+      [0, 'operate', 'AO146', 3, 20],
+      [1, 'operate', 'BO23', 3, 21],
+      [30, 'link lost', '', 1, 30],
+      [40, 'operate', 'AO146', 1, 40],
+    ]);
+  });
+
   test('answers of a cloud are told apart: done, refused, failed, none', () => {
     const more = [200, 302, 404, 429, 500, 503, null].map((status): LogRecord => {
       return { atMs: 0, kind: 'exchange', to: 'x', method: 'GET', path: '/', status, sentMs: 0, fault: null };
@@ -280,6 +301,21 @@ describe('the run', () => {
       devicesWithBaseline: 3,
       devicesWithoutBaseline: 1,
     });
+  });
+
+  test('and is unknown, not 0, when no device has such a baseline', () => {
+    const blank = {
+      requestedWh: 1,
+      baselineWh: null,
+      meteredWh: 1,
+      deliveredWh: null,
+      adjustment: 1,
+      adjustmentNote: '',
+    };
+    const performance = { eventId: 'e', baselineMethod: 'm', devices: [{ deviceId: 'a', ...blank }] };
+    const facts = [{ atMs: 0, fact: { type: 'event.measured', performance } as const }];
+    const e = only(measure(miniRun({ stepMs: QUARTER, sites: [], events: [hour()], facts })).events);
+    expect(e.derived).toEqual({ method: 'm', deliveredWh: null, devicesWithBaseline: 0, devicesWithoutBaseline: 1 });
   });
 
   test('the series has one value for each meter interval, and the day of 25 hours has 100 quarters', () => {

@@ -129,7 +129,36 @@ describe('the reason of a missing delivery', () => {
     ['no effect', { commands: [command('failed', 'no_effect')] }, 'no_effect'],
     ['no telemetry', { commands: [command('failed', 'no_telemetry')] }, 'no_telemetry'],
     ['a partial effect', { commands: [command('partial', 'effect_partly_seen')] }, 'effect_partly_seen'],
-    ['a command replaced at the end', { commands: [command('superseded', 'newer_command')] }, 'superseded'],
+    [
+      'a command replaced from elsewhere in the interval',
+      { commands: [command('superseded', 'newer_command', { endedMs: ROW.endMs - 1 })] },
+      'superseded',
+    ],
+    [
+      'a good command, and the next of the event replaced from elsewhere',
+      {
+        commands: [
+          command('succeeded', 'effect_seen', { endMs: ROW.startMs + 5 * MIN }),
+          command('superseded', 'newer_command', { startMs: ROW.startMs + 5 * MIN, endedMs: ROW.endMs - MIN }),
+        ],
+      },
+      'superseded',
+    ],
+    [
+      'a command replaced after the interval',
+      { commands: [command('superseded', 'newer_command', { endMs: ROW.endMs + MIN, endedMs: ROW.endMs })] },
+      'effect_partly_seen',
+    ],
+    [
+      'a command replaced by the next of the event',
+      {
+        commands: [
+          command('superseded', 'newer_command', { endedMs: ROW.endMs - MIN }),
+          command('succeeded', 'effect_seen', { startMs: ROW.endMs - MIN }),
+        ],
+      },
+      'effect_partly_seen',
+    ],
     ['no command', { commands: [] }, 'no_command'],
     [
       'a command of another time',
