@@ -33,7 +33,12 @@ function marketOf(scenario: Scenario, o: Overrides, resolvePath: (path: string) 
   const node = o.node ?? scenario.market.node;
   if (o.prices === undefined) {
     if (o.node === undefined) return scenario.market;
-    throw inputError({ source: 'command line', place: '--node', value: show(o.node), expected: 'a price file beside it: --prices FILE' });
+    throw inputError({
+      source: 'command line',
+      place: '--node',
+      value: show(o.node),
+      expected: 'a price file beside it: --prices FILE',
+    });
   }
   return { ...scenario.market, node, dayAhead: { kind: 'file', path: resolvePath(o.prices), node } };
 }
@@ -54,7 +59,8 @@ function dateOf(text: string): string {
 export function overrideWords(o: Overrides): string[] {
   return (['seed', 'prices', 'node', 'date', 'weather', 'alerts'] as const).flatMap((key) => {
     const value = o[key];
-    return value === undefined ? [] : [`--${key}`, /^[\w@./:=+-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`];
+    return value === undefined
+      ? []
+      : [`--${key}`, /^[\w@./:=+-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`];
   });
 }
-

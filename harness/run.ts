@@ -12,10 +12,10 @@ import { checkExpectations } from './checks/check.ts';
 import { RunLog } from './kernel/log.ts';
 import { randomSource } from './kernel/random.ts';
 import type { Overrides } from './overrides.ts';
+import { VERSION } from './version.ts';
+import type { Segment } from './wire/pipe.ts';
 import { loadInputs, type Note, type WorldInputs } from './world/inputs.ts';
 import { prepare, runWorld } from './world/world.ts';
-import type { Segment } from './wire/pipe.ts';
-import { VERSION } from './version.ts';
 
 /** One run of a scenario: two worlds, one log, measures, a verdict. */
 export interface RunOptions {
@@ -70,11 +70,18 @@ export function simulateWith(options: RunOptions, inputs: WorldInputs): RunResul
   };
   record(startRecord(scenario));
   const share = (from: number, width: number) =>
-    onProgress === undefined
-      ? {}
-      : { onProgress: (t: EpochMs) => onProgress(from + width * done(scenario, t), t) };
+    onProgress === undefined ? {} : { onProgress: (t: EpochMs) => onProgress(from + width * done(scenario, t), t) };
   const taps = tapOf === undefined ? {} : { tapOf };
-  const main = runWorld({ scenario, inputs, profiles, random: random(), events: true, record, ...taps, ...share(0, MAIN_SHARE) });
+  const main = runWorld({
+    scenario,
+    inputs,
+    profiles,
+    random: random(),
+    events: true,
+    record,
+    ...taps,
+    ...share(0, MAIN_SHARE),
+  });
   const spans = eventSpans(records, durationMs(scenario.meterInterval));
   const without: MeterInterval[] = [];
   const twin =
@@ -192,7 +199,9 @@ export interface ReplayFile {
  * Runs and leaves the run folder: log, scenario, summary, charts, report. Input is read and checked first, so a run that
  * cannot start leaves no folder.
  */
-export async function runToFolder(options: RunToFolder): Promise<{ result: RunResult; run: RunInfo; files: readonly string[] }> {
+export async function runToFolder(
+  options: RunToFolder,
+): Promise<{ result: RunResult; run: RunInfo; files: readonly string[] }> {
   const inputs = load(options);
   const { dir } = options;
   rmSync(dir, { recursive: true, force: true });
@@ -200,7 +209,11 @@ export async function runToFolder(options: RunToFolder): Promise<{ result: RunRe
   const file = new LogFile(join(dir, 'log.jsonl'));
   const result = simulateWith({ ...options, onLine: (line) => file.add(line) }, inputs);
   file.close();
-  const replay: ReplayFile = { overrides: options.overrides, dataDir: options.dataDir, replayCommand: options.replayCommand };
+  const replay: ReplayFile = {
+    overrides: options.overrides,
+    dataDir: options.dataDir,
+    replayCommand: options.replayCommand,
+  };
   writeFileSync(join(dir, 'scenario.json'), `${JSON.stringify(options.base, null, 2)}\n`);
   writeFileSync(join(dir, 'replay.json'), `${JSON.stringify(replay, null, 2)}\n`);
   const run = runInfo(result, options.replayCommand);

@@ -4,7 +4,13 @@ import type { Scenario } from '../../scenarios/schema.ts';
 /** A day of a thousand homes behind three clouds, with a price-called event in the evening. */
 export function fleetDay(homes: number): Scenario {
   const third = Math.floor(homes / 3);
-  const common = { socPct: { mean: 60, spread: 15 }, reservePct: 20, pvKw: 6, load: { dailyKwh: 24 }, zones: ['CAC071'] };
+  const common = {
+    socPct: { mean: 60, spread: 15 },
+    reservePct: 20,
+    pvKw: 6,
+    load: { dailyKwh: 24 },
+    zones: ['CAC071'],
+  };
   return defineScenario({
     version: 1,
     name: `bench-${homes}-homes`,
@@ -16,7 +22,14 @@ export function fleetDay(homes: number): Scenario {
     duration: '24h',
     fleet: {
       homes: [
-        { group: 'bench-enphase', count: homes - 2 * third, oem: 'enphase', model: 'iq-battery-5p', unitsPerHome: 3, ...common },
+        {
+          group: 'bench-enphase',
+          count: homes - 2 * third,
+          oem: 'enphase',
+          model: 'iq-battery-5p',
+          unitsPerHome: 3,
+          ...common,
+        },
         { group: 'bench-solaredge', count: third, oem: 'solaredge', model: 'solaredge-home-battery', ...common },
         { group: 'bench-tesla', count: third, oem: 'tesla', model: 'powerwall-3', ...common },
       ],

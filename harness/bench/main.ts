@@ -21,7 +21,16 @@ function child(): void {
   const seconds = (performance.now() - began) / 1000;
   const peakMb = process.resourceUsage().maxRSS / 1024;
   const steps = HOMES * 1440 * 2;
-  console.log(JSON.stringify({ seconds, peakMb, steps, records: result.records.length, executed: result.executed, hash: result.hash }));
+  console.log(
+    JSON.stringify({
+      seconds,
+      peakMb,
+      steps,
+      records: result.records.length,
+      executed: result.executed,
+      hash: result.hash,
+    }),
+  );
 }
 
 interface Sample {
@@ -41,11 +50,17 @@ function parent(): void {
   const first = samples[0];
   if (first === undefined) throw new Error('no run');
   const peak = Math.max(...samples.map((s) => s.peakMb));
-  console.log(`${HOMES} homes, 24 h at 1-minute physics, world with and without events, core, clouds and polling in the loop`);
-  console.log(`  wall      ${seconds.map((s) => s.toFixed(2)).join(' ')} s, median ${median.toFixed(2)} s (limit ${WALL_S_MAX} s)`);
+  console.log(
+    `${HOMES} homes, 24 h at 1-minute physics, world with and without events, core, clouds and polling in the loop`,
+  );
+  console.log(
+    `  wall      ${seconds.map((s) => s.toFixed(2)).join(' ')} s, median ${median.toFixed(2)} s (limit ${WALL_S_MAX} s)`,
+  );
   console.log(`  memory    ${peak.toFixed(0)} MB at the peak`);
   console.log(`  work      ${first.steps} device-steps, ${first.executed} kernel events, ${first.records} log records`);
-  console.log(`  log       ${new Set(samples.map((s) => s.hash)).size === 1 ? 'the same hash in every run' : 'DIFFERENT HASHES'}`);
+  console.log(
+    `  log       ${new Set(samples.map((s) => s.hash)).size === 1 ? 'the same hash in every run' : 'DIFFERENT HASHES'}`,
+  );
   if (median > WALL_S_MAX) process.exitCode = 1;
 }
 

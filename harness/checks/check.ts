@@ -62,7 +62,13 @@ function judge(x: Expectation, ctx: CheckContext): Judged {
 function checkNever(x: Extract<Expectation, { kind: 'never' }>, { evidence, measures }: CheckContext): Judged {
   const found = breaches(x.what, evidence, measures);
   const first = firstBreach(found, evidence.timeZone);
-  return { passed: found.length === 0, expected: `never ${x.what}`, found: first.what, where: first.where, when: first.when };
+  return {
+    passed: found.length === 0,
+    expected: `never ${x.what}`,
+    found: first.what,
+    where: first.where,
+    when: first.when,
+  };
 }
 
 function checkBy(x: Extract<Expectation, { kind: 'by' }>, { scenario, evidence }: CheckContext): Judged {
@@ -86,12 +92,18 @@ function whenHolds(x: Extract<Expectation, { kind: 'by' }>, e: Evidence, afterMs
     }
     case 'link-restored':
       return (
-        e.ordered.find((r) => r.kind === 'field' && r.siteId === x.siteId && r.what === 'integrity-read' && r.atMs >= afterMs)
-          ?.atMs ?? null
+        e.ordered.find(
+          (r) => r.kind === 'field' && r.siteId === x.siteId && r.what === 'integrity-read' && r.atMs >= afterMs,
+        )?.atMs ?? null
       );
     case 'all-commands-terminal': {
       const lives = [...e.commands.values()].filter((c) => c.acceptedMs < afterMs);
-      return lives.length === 0 ? null : latest(lives.map((c) => c.endedMs), afterMs);
+      return lives.length === 0
+        ? null
+        : latest(
+            lives.map((c) => c.endedMs),
+            afterMs,
+          );
     }
     case 'enrolled': {
       const decided = new Map<string, number | null>();
@@ -122,7 +134,8 @@ function checkHours(x: Extract<Expectation, { kind: 'dispatchedHours' }>, { evid
     const { eventId, periodStartMs, periodEndMs, plannedW } = r.fact.dispatch;
     const program = e.programs.get(e.events.get(eventId)?.programId ?? '');
     if (plannedW === 0 || periodEndMs <= periodStartMs || program === undefined) continue;
-    if (x.programId === undefined || x.programId === program.programId) hours.add(hourEnding(periodStartMs, program.timeZone));
+    if (x.programId === undefined || x.programId === program.programId)
+      hours.add(hourEnding(periodStartMs, program.timeZone));
   }
   const found = [...hours].sort((a, b) => a - b);
   const wanted = [...x.equals].sort((a, b) => a - b);
@@ -149,11 +162,14 @@ function checkAwarded(x: Extract<Expectation, { kind: 'awarded' }>, { evidence: 
 
 function checkCommands(x: Extract<Expectation, { kind: 'commandsEnd' }>, { evidence: e }: CheckContext): Judged {
   const all = [...e.commands.values()].filter((life) => matches(x, e, life));
-  const good = all.filter((c) => c.outcome?.status === x.status && (x.reason === undefined || c.outcome.reason === x.reason));
+  const good = all.filter(
+    (c) => c.outcome?.status === x.status && (x.reason === undefined || c.outcome.reason === x.reason),
+  );
   const bad = all.find((c) => !good.includes(c));
   const share = all.length === 0 ? 0 : good.length / all.length;
   const how = x.reason === undefined ? x.status : `${x.status} (${x.reason})`;
-  const example = bad === undefined ? '' : `; ${bad.command.commandId} of ${bad.command.deviceId}: ${outcomeWords(bad)}`;
+  const example =
+    bad === undefined ? '' : `; ${bad.command.commandId} of ${bad.command.deviceId}: ${outcomeWords(bad)}`;
   return {
     passed: all.length > 0 && share >= x.atLeastShare,
     expected: `at least ${Math.round(x.atLeastShare * 100)} % end ${how}`,
@@ -172,7 +188,10 @@ function matches(x: Extract<Expectation, { kind: 'commandsEnd' }>, e: Evidence, 
   if (group !== undefined && e.siteOfDevice.get(command.deviceId)?.group !== group) return false;
   if (eventId !== undefined && eventOfCommand(command) !== eventId) return false;
   if (stormActive === undefined) return true;
-  const span = { startMs: Math.max(command.startMs, life.acceptedMs), endMs: Math.min(command.endMs, life.endedMs ?? command.endMs) };
+  const span = {
+    startMs: Math.max(command.startMs, life.acceptedMs),
+    endMs: Math.min(command.endMs, life.endedMs ?? command.endMs),
+  };
   return inStorm(e, command.deviceId, span) === stormActive;
 }
 
@@ -196,4 +215,3 @@ function checkSoc(x: Extract<Expectation, { kind: 'socPct' }>, { scenario, evide
     when: localDateTime(atMs, e.timeZone),
   };
 }
-

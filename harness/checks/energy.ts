@@ -11,7 +11,8 @@ import type { Evidence } from './evidence.ts';
 function eventsOf(x: { programId?: string; eventId?: string }, { measures }: CheckContext): EventMeasure[] {
   return measures.events.filter(
     (e) =>
-      (x.eventId === undefined || e.eventId === x.eventId) && (x.programId === undefined || e.programId === x.programId),
+      (x.eventId === undefined || e.eventId === x.eventId) &&
+      (x.programId === undefined || e.programId === x.programId),
   );
 }
 
@@ -36,15 +37,24 @@ export function checkDelivered(x: Extract<Expectation, { kind: 'delivered' }>, c
   return {
     passed,
     expected: `delivered ${bounds.join(' and ')} (${x.baseline} baseline)`,
-    found: events.length === 0 ? 'no such event' : `${kwh(deliveredWh)}, ${share}`,
+    found: foundWords(events, deliveredWh, share),
     where: [x.eventId ?? x.programId ?? 'all events', x.group].filter((w) => w !== undefined).join(', '),
     when: spanWords(x, events, ctx),
   };
 }
 
+function foundWords(events: readonly EventMeasure[], deliveredWh: number, share: string): string {
+  if (events.length === 0) return 'no such event';
+  return Number.isNaN(deliveredWh) ? 'no device has such a baseline' : `${kwh(deliveredWh)}, ${share}`;
+}
+
 const kwh = (wh: number): string => `${(wh / 1000).toFixed(1)} kWh`;
 
-function spanWords(x: Extract<Expectation, { kind: 'delivered' }>, events: readonly EventMeasure[], ctx: CheckContext): string {
+function spanWords(
+  x: Extract<Expectation, { kind: 'delivered' }>,
+  events: readonly EventMeasure[],
+  ctx: CheckContext,
+): string {
   const { timeZone } = ctx.evidence;
   if (x.during !== undefined) return `${x.during.from} to ${x.during.until}`;
   const [first, last] = [events[0], events[events.length - 1]];
@@ -55,11 +65,10 @@ function spanWords(x: Extract<Expectation, { kind: 'delivered' }>, events: reado
 /** Over whole events. The target belongs to the fleet; of a group, what was planned for it is the request. */
 function whole(x: Extract<Expectation, { kind: 'delivered' }>, events: readonly EventMeasure[]) {
   const devices = devicesOf(events, x.group);
-  const requestedWh =
-    x.group === undefined ? sum(events.map((e) => e.targetWh)) : sum(devices.map((d) => d.plannedWh));
-  const deliveredWh =
-    x.baseline === 'ten-in-ten' ? sum(devices.map((d) => d.derivedWh ?? 0)) : sum(devices.map((d) => d.deliveredWh));
-  return { requestedWh, deliveredWh };
+  const requestedWh = x.group === undefined ? sum(events.map((e) => e.targetWh)) : sum(devices.map((d) => d.plannedWh));
+  if (x.baseline === 'counterfactual') return { requestedWh, deliveredWh: sum(devices.map((d) => d.deliveredWh)) };
+  const derived = devices.flatMap((d) => d.derivedWh ?? []);
+  return { requestedWh, deliveredWh: derived.length === 0 ? Number.NaN : sum(derived) };
 }
 
 /** Over the event intervals that lie in a span of time; for one group from the meters themselves. */
@@ -76,7 +85,12 @@ function within(x: Extract<Expectation, { kind: 'delivered' }>, events: readonly
   return { requestedWh: plannedWh(ctx.evidence, ids, x.group, inside), deliveredWh };
 }
 
-function plannedWh(e: Evidence, ids: ReadonlySet<string>, group: string, inside: (s: { startMs: number; endMs: number }) => boolean) {
+function plannedWh(
+  e: Evidence,
+  ids: ReadonlySet<string>,
+  group: string,
+  inside: (s: { startMs: number; endMs: number }) => boolean,
+) {
   let mj = 0;
   for (const r of e.ordered) {
     if (r.kind !== 'fact' || r.fact.type !== 'dispatch.planned' || !ids.has(r.fact.dispatch.eventId)) continue;
@@ -98,7 +112,8 @@ function meteredGainWh(
 ): number {
   let mj = 0;
   for (const m of e.meters) {
-    if (e.sites.get(m.siteId)?.group !== group || !inside(m)) continue;
+    // An interval touched by a storm counts neither for nor against a device, here as in the report.
+    if (e.sites.get(m.siteId)?.group !== group || !inside(m) || m.stormMs > 0) continue;
     if (!events.some((v) => v.startMs <= m.startMs && m.endMs <= v.endMs)) continue;
     const without = e.counterfactual.get(`${m.siteId}@${m.startMs}`);
     if (without !== undefined) mj += without.importMj - without.exportMj - (m.importMj - m.exportMj);
@@ -118,7 +133,8 @@ export function checkParticipation(x: Extract<Expectation, { kind: 'participatio
   return {
     passed: approved.length > 0 && share >= x.atLeastRatio,
     expected: `at least ${Math.round(x.atLeastRatio * 100)} % of the approved devices deliver`,
-    found: approved.length === 0 ? 'no approved device' : `${gave} of ${approved.length} (${(share * 100).toFixed(1)} %)`,
+    found:
+      approved.length === 0 ? 'no approved device' : `${gave} of ${approved.length} (${(share * 100).toFixed(1)} %)`,
     where: [x.eventId ?? x.programId ?? 'all events', x.group].filter((w) => w !== undefined).join(', '),
     when: events.length === 0 ? 'never' : 'in the events',
   };

@@ -1,9 +1,9 @@
+import type { RunMeasures } from '../../reports/measureTypes.ts';
+import type { Expectation } from '../../scenarios/expect.ts';
 import type { Approval } from '../../src/domain/safety.ts';
 import { localClock, localDateTime } from '../../src/domain/time.ts';
 import type { EpochMs } from '../../src/domain/units.ts';
 import type { LogRecord } from '../../src/ports/records.ts';
-import type { Expectation } from '../../scenarios/expect.ts';
-import type { RunMeasures } from '../../reports/measureTypes.ts';
 import { type Evidence, eventOfCommand } from './evidence.ts';
 
 /** What must not happen at any time of a run. Each rule returns the breaches in order; none is a pass. */
@@ -25,7 +25,11 @@ const RULES: Readonly<Record<NeverWhat, Rule>> = {
   'storm-discharge': (e) =>
     e.meters
       .filter((r) => r.stormDischargeMj > 0)
-      .map((r) => ({ atMs: r.startMs, where: r.siteId, what: `${wh(r.stormDischargeMj)} discharged in an active storm` })),
+      .map((r) => ({
+        atMs: r.startMs,
+        where: r.siteId,
+        what: `${wh(r.stormDischargeMj)} discharged in an active storm`,
+      })),
   'control-without-approval': withoutApproval,
   'control-before-read': beforeRead,
   'control-after-stop': afterStop,
@@ -63,7 +67,9 @@ function belowReserve(e: Evidence): Breach[] {
     // Standby loss goes on below the reserve; a discharge must stop above it.
     const floorMj = (site.usableMj * (reserve.get(r.siteId) ?? 0)) / 100 - r.standbyMj;
     if (r.storedEndMj >= floorMj || changedIn(changes, site.deviceId, r)) return [];
-    return [{ atMs: r.endMs, where: r.siteId, what: `${wh(floorMj - r.storedEndMj)} under the reserve after a dispatch` }];
+    return [
+      { atMs: r.endMs, where: r.siteId, what: `${wh(floorMj - r.storedEndMj)} under the reserve after a dispatch` },
+    ];
   });
 }
 
@@ -144,7 +150,9 @@ function outsideWindow(e: Evidence): Breach[] {
     const { window } = program.trigger;
     const clock = localClock(periodStartMs, program.timeZone);
     if (window.start <= clock && clock < window.end) return [];
-    return [{ atMs: periodStartMs, where: eventId, what: `dispatched at ${clock}, outside ${window.start}–${window.end}` }];
+    return [
+      { atMs: periodStartMs, where: eventId, what: `dispatched at ${clock}, outside ${window.start}–${window.end}` },
+    ];
   });
 }
 
@@ -154,12 +162,16 @@ function aboveLimit(e: Evidence): Breach[] {
     const site = e.sites.get(r.siteId);
     if (site === undefined) return [];
     const ms = r.endMs - r.startMs;
-    const over = r.dischargeMj > site.dischargeWMax * ms ? 'discharge' : r.chargeMj > site.chargeWMax * ms ? 'charge' : null;
+    const over =
+      r.dischargeMj > site.dischargeWMax * ms ? 'discharge' : r.chargeMj > site.chargeWMax * ms ? 'charge' : null;
     return over === null ? [] : [{ atMs: r.startMs, where: r.siteId, what: `mean ${over} above the battery's limit` }];
   });
 }
 
-export const firstBreach = (found: readonly Breach[], timeZone: string): { where: string; when: string; what: string } => {
+export const firstBreach = (
+  found: readonly Breach[],
+  timeZone: string,
+): { where: string; when: string; what: string } => {
   const b = found[0];
   if (b === undefined) return { where: 'whole run', when: 'whole run', what: 'nothing of the kind' };
   const more = found.length > 1 ? ` (and ${found.length - 1} more)` : '';

@@ -36,7 +36,12 @@ async function main(): Promise<number> {
   } catch (e) {
     if (isUsageError(e)) return e.exitCode === 0 ? 0 : 2;
     if (e instanceof InputError) {
-      process.stderr.write(`${e.message.split('\n').map((line) => `error: ${line}`).join('\n')}\n`);
+      process.stderr.write(
+        `${e.message
+          .split('\n')
+          .map((line) => `error: ${line}`)
+          .join('\n')}\n`,
+      );
       return 2;
     }
     process.stderr.write(`This is a bug of vpp-testbed, please report it with the lines below.\n${stackOf(e)}\n`);

@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { VERSION } from '../version.ts';
-import { checkCommand, initCommand, listCommand } from './scenarioCommands.ts';
 import { replayCommand, reportCommand, runCommand } from './runCommands.ts';
+import { checkCommand, initCommand, listCommand } from './scenarioCommands.ts';
 
 /**
  * The command line. Exit codes: 0 every expectation held, 1 one did not, 2 wrong usage or input, 3 a bug,
@@ -76,7 +76,9 @@ export function buildProgram(io: CliIo = SILENT, outcome: Outcome = { code: 0 })
     .description('check scenario files without running them')
     .argument('<scenario...>', 'name or file')
     .option('--data <folder>', 'also read the input files that the scenario names, under this folder')
-    .action(async (names: string[], options) => finish(await checkCommand(io, names, { ...program.opts(), ...options })));
+    .action(async (names: string[], options) =>
+      finish(await checkCommand(io, names, { ...program.opts(), ...options })),
+    );
 
   program
     .command('replay')

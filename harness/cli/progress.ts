@@ -13,7 +13,8 @@ export function progressLine(io: CliIo, quiet: boolean): { update: (share: numbe
     const pct = Math.floor(share * 100);
     if (quiet || nowMs - beganMs < 1000 || pct <= shownPct) return;
     if (io.interactive && nowMs - shownMs > 100) io.err(`\rsimulated ${pct} %`);
-    else if (!io.interactive && Math.floor(pct / 25) > Math.floor(Math.max(0, shownPct) / 25)) io.err(`simulated ${pct} %\n`);
+    else if (!io.interactive && Math.floor(pct / 25) > Math.floor(Math.max(0, shownPct) / 25))
+      io.err(`simulated ${pct} %\n`);
     else return;
     shownPct = pct;
     shownMs = nowMs;

@@ -76,7 +76,9 @@ async function runOne(io: CliIo, word: string, flags: RunFlags): Promise<{ passe
 
 const overridesOf = (f: RunFlags): Overrides =>
   Object.fromEntries(
-    (['seed', 'date', 'prices', 'node', 'weather', 'alerts'] as const).flatMap((k) => (f[k] === undefined ? [] : [[k, f[k]]])),
+    (['seed', 'date', 'prices', 'node', 'weather', 'alerts'] as const).flatMap((k) =>
+      f[k] === undefined ? [] : [[k, f[k]]],
+    ),
   );
 
 function replayWords(word: string, scenario: Scenario, overrides: Overrides, flags: RunFlags): string {
@@ -142,7 +144,12 @@ export async function replayCommand(io: CliIo, folder: string, flags: GlobalOpti
 
 function readJson<T>(path: string, shownAs: string): T {
   if (!existsSync(path)) {
-    throw inputError({ source: shownAs, place: 'whole file', value: 'no such file', expected: 'a run folder, made by vpp run' });
+    throw inputError({
+      source: shownAs,
+      place: 'whole file',
+      value: 'no such file',
+      expected: 'a run folder, made by vpp run',
+    });
   }
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as T;
@@ -154,7 +161,12 @@ function readJson<T>(path: string, shownAs: string): T {
 /** Reads a log and hashes it as the run did. */
 function hashOfLog(path: string, folder: string): { hash: string; records: LogRecord[] } {
   if (!existsSync(path)) {
-    throw inputError({ source: `${folder}/log.jsonl`, place: 'whole file', value: 'no such file', expected: 'the log of a run' });
+    throw inputError({
+      source: `${folder}/log.jsonl`,
+      place: 'whole file',
+      value: 'no such file',
+      expected: 'the log of a run',
+    });
   }
   const log = new RunLog();
   const records = readFileSync(path, 'utf8')
@@ -169,7 +181,12 @@ function parseLine(line: string, row: number, folder: string): LogRecord {
   try {
     return JSON.parse(line) as LogRecord;
   } catch {
-    throw inputError({ source: `${folder}/log.jsonl`, place: `line ${row}`, value: show(line), expected: 'a JSON record' });
+    throw inputError({
+      source: `${folder}/log.jsonl`,
+      place: `line ${row}`,
+      value: show(line),
+      expected: 'a JSON record',
+    });
   }
 }
 
@@ -189,4 +206,3 @@ export async function reportCommand(io: CliIo, folder: string, flags: GlobalOpti
   else for (const f of files) io.out(`${relative(io.cwd, f)}\n`);
   return verdictOf(expectations).passed ? 0 : 1;
 }
-

@@ -9,7 +9,13 @@ import { template } from './template.ts';
 
 export function listCommand(io: CliIo, flags: GlobalOptions): number {
   if (flags.json === true) {
-    io.out(`${JSON.stringify(LIBRARY.map(({ name, title }) => ({ name, title })), null, 2)}\n`);
+    io.out(
+      `${JSON.stringify(
+        LIBRARY.map(({ name, title }) => ({ name, title })),
+        null,
+        2,
+      )}\n`,
+    );
     return 0;
   }
   const width = Math.max(...LIBRARY.map((e) => e.name.length));
@@ -44,7 +50,12 @@ export function initCommand(io: CliIo, name: string, flags: { readonly force?: b
   const file = `${name}.yaml`;
   const path = resolve(io.cwd, file);
   if (existsSync(path) && flags.force !== true) {
-    throw inputError({ source: file, place: 'whole file', value: 'a file of that name', expected: 'a new name, or --force' });
+    throw inputError({
+      source: file,
+      place: 'whole file',
+      value: 'a file of that name',
+      expected: 'a new name, or --force',
+    });
   }
   writeFileSync(path, template(name));
   io.out(`${file}\n`);

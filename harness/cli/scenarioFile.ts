@@ -51,7 +51,12 @@ async function fromScript(path: string, word: string): Promise<Scenario> {
   const checked = checkScenario(module.default);
   if (checked.kind === 'good') return checked.scenario;
   throw new InputError(
-    checked.issues.map((i) => ({ source: basename(word), place: pathText(i.path), value: i.value, expected: i.expected })),
+    checked.issues.map((i) => ({
+      source: basename(word),
+      place: pathText(i.path),
+      value: i.value,
+      expected: i.expected,
+    })),
   );
 }
 
@@ -62,7 +67,12 @@ export function readKept(path: string, shownAs: string): Scenario {
   try {
     value = JSON.parse(text);
   } catch (e) {
-    throw inputError({ source: shownAs, place: 'whole file', value: show(String(e)), expected: 'the scenario.json of a run' });
+    throw inputError({
+      source: shownAs,
+      place: 'whole file',
+      value: show(String(e)),
+      expected: 'the scenario.json of a run',
+    });
   }
   const checked = checkScenario(value);
   if (checked.kind === 'good') return checked.scenario;

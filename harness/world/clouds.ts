@@ -1,14 +1,14 @@
 import type { Scenario } from '../../scenarios/schema.ts';
+import type { CloudNote, CloudOptions, OemCloud } from '../../simulators/oem/cloud.ts';
+import { createEnphaseCloud } from '../../simulators/oem/enphase.ts';
+import { createSolaredgeCloud } from '../../simulators/oem/solaredge.ts';
+import { createTeslaCloud } from '../../simulators/oem/tesla.ts';
+import { createOemSession } from '../../src/oem/index.ts';
 import type { Scheduler } from '../../src/ports/clock.ts';
 import type { FleetPort } from '../../src/ports/device.ts';
 import type { OemId, OemJob, OemReply } from '../../src/ports/oem.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import type { LogBody } from '../../src/ports/records.ts';
-import { createOemSession } from '../../src/oem/index.ts';
-import type { CloudNote, CloudOptions, OemCloud } from '../../simulators/oem/cloud.ts';
-import { createEnphaseCloud } from '../../simulators/oem/enphase.ts';
-import { createSolaredgeCloud } from '../../simulators/oem/solaredge.ts';
-import { createTeslaCloud } from '../../simulators/oem/tesla.ts';
 import { type Exchange, HttpWire, type LinkBehaviour } from '../wire/http.ts';
 import type { Home } from './homes.ts';
 import { createOemLink, type OemLink } from './oemLink.ts';
@@ -99,7 +99,12 @@ function cloudOptions(r: CloudsRequest, oem: OemId): CloudOptions {
     devices: r.homes.flatMap((h, device) => {
       if (h.group.oem !== oem) return [];
       const programId = scenario.programs.find((p) => p.groups.includes(h.group.group))?.programId;
-      const seat = { device, vendorDeviceId: vendorIdOf(h), zones: h.group.zones, stormGuardEnabled: h.group.stormGuard };
+      const seat = {
+        device,
+        vendorDeviceId: vendorIdOf(h),
+        zones: h.group.zones,
+        stormGuardEnabled: h.group.stormGuard,
+      };
       return [programId !== undefined && h.enrolled ? { ...seat, enrolledIn: programId } : seat];
     }),
     onNote: (note: CloudNote) => noteRecord(r, oem, note),

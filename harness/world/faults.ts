@@ -95,8 +95,12 @@ function offline(request: Request, fault: Extract<ScenarioFault, { kind: 'device
   });
   return {
     target: fault.group,
-    on: () => hit.forEach((i) => setLink(i, false, 'fault: device-offline')),
-    off: () => hit.forEach((i) => setLink(i, true, 'fault over: device-offline')),
+    on() {
+      for (const i of hit) setLink(i, false, 'fault: device-offline');
+    },
+    off() {
+      for (const i of hit) setLink(i, true, 'fault over: device-offline');
+    },
   };
 }
 

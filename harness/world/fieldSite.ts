@@ -1,13 +1,13 @@
 import type { Bess, Scenario } from '../../scenarios/schema.ts';
 import { durationMs } from '../../scenarios/times.ts';
+import { createRtac } from '../../simulators/rtac/rtac.ts';
+import type { SiteRegisters } from '../../simulators/site/meter.ts';
 import { kwToW } from '../../src/domain/units.ts';
 import { FieldConnector } from '../../src/field/connector.ts';
 import { PRIORITY, type Scheduler, type TimerHandle } from '../../src/ports/clock.ts';
 import type { FieldEvent, FieldJob } from '../../src/ports/field.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import type { LogBody } from '../../src/ports/records.ts';
-import { createRtac } from '../../simulators/rtac/rtac.ts';
-import type { SiteRegisters } from '../../simulators/site/meter.ts';
 import { BytePipe, type Segment } from '../wire/pipe.ts';
 import { approvalOf, MAP_REVISION } from './setUp.ts';
 
@@ -99,7 +99,9 @@ class Site implements FieldSite {
   }
 
   degrade(to: { readonly delayMs: number; readonly chopBytesMax: number } | null): void {
-    this.#pipe.setBehaviour(to === null ? NETWORK : { delayMs: NETWORK.delayMs + to.delayMs, chopBytesMax: to.chopBytesMax });
+    this.#pipe.setBehaviour(
+      to === null ? NETWORK : { delayMs: NETWORK.delayMs + to.delayMs, chopBytesMax: to.chopBytesMax },
+    );
   }
 
   #attach(): void {
@@ -146,7 +148,8 @@ class Site implements FieldSite {
     const { record, onEvent, bess } = this.#r;
     const { siteId } = bess;
     if (event.kind === 'link') this.#onLink(event.up);
-    if (event.kind === 'integrity-read') record({ kind: 'field', siteId, what: 'integrity-read', detail: 'point table complete' });
+    if (event.kind === 'integrity-read')
+      record({ kind: 'field', siteId, what: 'integrity-read', detail: 'point table complete' });
     if (event.kind === 'reply') {
       const { reply } = event;
       record({ kind: 'field', siteId, what: reply.kind, detail: 'why' in reply ? reply.why : reply.jobId });

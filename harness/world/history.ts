@@ -1,8 +1,8 @@
 import type { Scenario } from '../../scenarios/schema.ts';
 import { startMsOf } from '../../scenarios/times.ts';
-import type { CoreInput } from '../../src/core/input.ts';
 import { createFleet, type FleetRegisters } from '../../simulators/battery/fleet.ts';
 import type { FleetDevice } from '../../simulators/battery/fleetInput.ts';
+import type { CoreInput } from '../../src/core/input.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { historyStartOf } from './inputs.ts';
 import { netWh } from './metering.ts';
@@ -12,13 +12,20 @@ import type { Profiles } from './profiles.ts';
  * The meter readings of the days before the run: the same homes under their owners' own strategies, on coarse steps of
  * one meter interval. A baseline needs them; a run of one day cannot make them.
  */
-export function meterHistory(scenario: Scenario, devices: readonly FleetDevice[], profiles: Profiles): CoreInput[] {
+export function homeHistory(scenario: Scenario, devices: readonly FleetDevice[], profiles: Profiles): CoreInput[] {
   const startMs = historyStartOf(scenario);
   const endMs = startMsOf(scenario);
   const stepMs = profiles.historyStepMs;
   if (devices.length === 0 || endMs <= startMs) return [];
   const kernel = new Kernel({ startMs });
-  const fleet = createFleet({ devices, profiles: profiles.history, startMs, stepMs, scheduler: kernel, onMode: () => {} });
+  const fleet = createFleet({
+    devices,
+    profiles: profiles.history,
+    startMs,
+    stepMs,
+    scheduler: kernel,
+    onMode: () => {},
+  });
   const grid: number[][] = devices.map(() => []);
   const battery: number[][] = devices.map(() => []);
   const last: FleetRegisters[] = devices.map((_, i) => fleet.registers(i));
@@ -42,5 +49,20 @@ export function meterHistory(scenario: Scenario, devices: readonly FleetDevice[]
     stepMs,
     gridWh: grid[i] ?? [],
     batteryWh: battery[i] ?? [],
+  }));
+}
+
+/** A utility-scale battery stood idle on the days before: its plan without control is 0 W. */
+export function bessHistory(scenario: Scenario, stepMs: number): CoreInput[] {
+  const startMs = historyStartOf(scenario);
+  const count = Math.max(0, Math.round((startMsOf(scenario) - startMs) / stepMs));
+  const idle = new Array<number>(count).fill(0);
+  return scenario.fleet.bess.map(({ siteId }) => ({
+    kind: 'meter',
+    siteId,
+    startMs,
+    stepMs,
+    gridWh: idle,
+    batteryWh: idle,
   }));
 }

@@ -1,9 +1,9 @@
-import { Faker, base, en } from '@faker-js/faker';
+import { base, en, Faker } from '@faker-js/faker';
 import { batteryOf, homeDeviceId, homeSiteId } from '../../scenarios/fleet.ts';
 import type { HomeGroup, Scenario } from '../../scenarios/schema.ts';
+import type { BatterySpec } from '../../simulators/battery/physics.ts';
 import { clamp, kwToW } from '../../src/domain/units.ts';
 import type { RandomSource, RandomStream } from '../../src/ports/random.ts';
-import type { BatterySpec } from '../../simulators/battery/physics.ts';
 
 /**
  * The homes of a scenario, one by one. Each home draws from a stream of its own name, so that a group that grows or a
@@ -40,7 +40,11 @@ function makeHome(group: HomeGroup, index: number, random: RandomSource): Home {
   const draw = random(`home/${deviceId}`);
   const b = batteryOf(group);
   const oneWay = Math.sqrt(b.roundTripRatio);
-  const socPct = clamp(draw.uniform(group.socPct.mean - group.socPct.spread, group.socPct.mean + group.socPct.spread), 0, 100);
+  const socPct = clamp(
+    draw.uniform(group.socPct.mean - group.socPct.spread, group.socPct.mean + group.socPct.spread),
+    0,
+    100,
+  );
   const usableWh = b.usableKwh * 1000;
   return {
     deviceId,

@@ -3,16 +3,16 @@ import { basename, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { Scenario } from '../../scenarios/schema.ts';
 import { endMsOf, startMsOf } from '../../scenarios/times.ts';
-import { inputError, show } from '../../src/domain/errors.ts';
-import { startOfLocalDay } from '../../src/domain/time.ts';
-import { type EpochMs, MS_PER_HOUR } from '../../src/domain/units.ts';
-import type { RandomSource } from '../../src/ports/random.ts';
-import type { Series, WeatherAlert } from '../../src/ports/series.ts';
 import { readAlerts } from '../../simulators/feeds/alerts.ts';
 import { weatherBetween } from '../../simulators/feeds/typicalYear.ts';
 import { readWeather } from '../../simulators/feeds/weather.ts';
 import type { SiteWeather } from '../../simulators/site/siteWeather.ts';
 import { bridgeWeather, syntheticWeather } from '../../simulators/site/weather.ts';
+import { inputError, show } from '../../src/domain/errors.ts';
+import { startOfLocalDay } from '../../src/domain/time.ts';
+import { type EpochMs, MS_PER_HOUR } from '../../src/domain/units.ts';
+import type { RandomSource } from '../../src/ports/random.ts';
+import type { Series, WeatherAlert } from '../../src/ports/series.ts';
 import { pricesOf } from './series.ts';
 
 /** What drives a run from outside: prices, weather, alerts; from files where the scenario names some, else from the seed. */
@@ -109,11 +109,17 @@ function alertsOf({ text, source }: TextFile, anchorMs: EpochMs, notes: Note[]):
 export function readTextFile(path: string, shownAs: string): TextFile {
   const bytes = readBytes(path, shownAs);
   try {
-    const plain = bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes, { maxOutputLength: FILE_BYTES_MAX }) : bytes;
+    const plain =
+      bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes, { maxOutputLength: FILE_BYTES_MAX }) : bytes;
     return { text: new TextDecoder('utf-8', { fatal: true }).decode(plain), source: shownAs };
   } catch (e) {
     const value = e instanceof Error ? e.message : String(e);
-    throw inputError({ source: shownAs, place: 'whole file', value: show(value), expected: 'UTF-8 text, plain or gzipped, at most 64 MB' });
+    throw inputError({
+      source: shownAs,
+      place: 'whole file',
+      value: show(value),
+      expected: 'UTF-8 text, plain or gzipped, at most 64 MB',
+    });
   }
 }
 
@@ -121,7 +127,12 @@ function readBytes(path: string, shownAs: string): Uint8Array {
   try {
     const bytes = readFileSync(path);
     if (bytes.length <= FILE_BYTES_MAX) return bytes;
-    throw inputError({ source: shownAs, place: 'whole file', value: `${bytes.length} bytes`, expected: 'at most 64 MB' });
+    throw inputError({
+      source: shownAs,
+      place: 'whole file',
+      value: `${bytes.length} bytes`,
+      expected: 'at most 64 MB',
+    });
   } catch (e) {
     const code = e instanceof Error && 'code' in e ? String(e.code) : '';
     if (code === '') throw e;

@@ -1,13 +1,17 @@
 import type { Scenario, ScenarioProgram } from '../../scenarios/schema.ts';
-import { localDate, localParts, startOfLocalDay } from '../../src/domain/time.ts';
 import type { Award, Bid } from '../../src/domain/program.ts';
+import { localDate, localParts, startOfLocalDay } from '../../src/domain/time.ts';
 import { type EpochMs, kwToW, MS_PER_HOUR } from '../../src/domain/units.ts';
 import { type Series, valueAt } from '../../src/ports/series.ts';
 
 /** The day-ahead market as far as one bidder sees it: bids go in, and each hour's clearing price decides. */
 
 /** The bids of a program for every hour of the run that is still to come, in order of time. */
-export function bidsOf(scenario: Scenario, program: ScenarioProgram, span: { startMs: EpochMs; endMs: EpochMs }): Bid[] {
+export function bidsOf(
+  scenario: Scenario,
+  program: ScenarioProgram,
+  span: { startMs: EpochMs; endMs: EpochMs },
+): Bid[] {
   const bids: Bid[] = [];
   for (let t = firstHour(span.startMs, scenario.timeZone); t + MS_PER_HOUR <= span.endMs; t += MS_PER_HOUR) {
     const ending = localParts(t, scenario.timeZone).hour + 1;

@@ -1,7 +1,7 @@
-import { whBetween, type EpochMs } from '../../src/domain/units.ts';
+import { intervalOf, type SiteRegisters } from '../../simulators/site/meter.ts';
+import { type EpochMs, whBetween } from '../../src/domain/units.ts';
 import { PRIORITY, type Scheduler } from '../../src/ports/clock.ts';
 import type { MeterInterval } from '../../src/ports/records.ts';
-import { intervalOf, type SiteRegisters } from '../../simulators/site/meter.ts';
 
 /** Reads the meters of all sites at each interval's end, on the local clock's quarter hours. */
 export interface MeteredSite {

@@ -1,12 +1,12 @@
 import type { HomeGroup, Scenario } from '../../scenarios/schema.ts';
 import { endMsOf, startMsOf } from '../../scenarios/times.ts';
-import { invariant } from '../../src/domain/errors.ts';
-import { MS_PER_MIN } from '../../src/domain/units.ts';
-import type { RandomSource } from '../../src/ports/random.ts';
 import type { HomeProfiles } from '../../simulators/battery/home.ts';
 import { HOME_LOAD, loadDrivers, loadProfile } from '../../simulators/site/load.ts';
 import { pvUnitProfile } from '../../simulators/site/pv.ts';
 import type { SiteWeather } from '../../simulators/site/siteWeather.ts';
+import { invariant } from '../../src/domain/errors.ts';
+import { MS_PER_MIN } from '../../src/domain/units.ts';
+import type { RandomSource } from '../../src/ports/random.ts';
 import { LOAD_SHAPES } from './homes.ts';
 import { historyStartOf } from './inputs.ts';
 
@@ -62,7 +62,13 @@ function shapesOf(
 ): Int32Array[] {
   const { startMs, minutes, scenario, weather, random } = at;
   const model = { ...HOME_LOAD, eveningHour: group.load.peakHour + 0.5 };
-  const drivers = loadDrivers({ startMs, minutes, timeZone: scenario.timeZone, temperatureC: weather.temperatureC, model });
+  const drivers = loadDrivers({
+    startMs,
+    minutes,
+    timeZone: scenario.timeZone,
+    temperatureC: weather.temperatureC,
+    model,
+  });
   return Array.from({ length: LOAD_SHAPES }, (_, k) =>
     loadProfile({ drivers, rng: random(`load/${group.group}/${k}`) }),
   );

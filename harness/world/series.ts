@@ -1,11 +1,11 @@
 import type { PriceSource, Scenario } from '../../scenarios/schema.ts';
+import { readPrices } from '../../simulators/feeds/prices.ts';
+import { syntheticPrices } from '../../simulators/feeds/syntheticPrices.ts';
 import { inputError } from '../../src/domain/errors.ts';
 import { instantOfLocal, localParts, startOfLocalDay } from '../../src/domain/time.ts';
 import { type EpochMs, MS_PER_HOUR } from '../../src/domain/units.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import type { Series } from '../../src/ports/series.ts';
-import { readPrices } from '../../simulators/feeds/prices.ts';
-import { syntheticPrices } from '../../simulators/feeds/syntheticPrices.ts';
 import type { Note, TextFile } from './inputs.ts';
 
 /** Prices of a run, from a file, from 24 numbers or from the seed. */
@@ -64,7 +64,12 @@ function fromFile(r: PriceRequest, s: Extract<PriceSource, { kind: 'file' }>): S
   for (const n of read.notes) r.note({ source, what: `row ${n.row}: ${n.what}` });
   const series = r.market === 'day-ahead' ? read.dayAhead : read.realTime;
   if (series === null) {
-    throw inputError({ source, place: 'market', value: `no ${r.market} prices`, expected: `${r.market} prices of ${s.node}` });
+    throw inputError({
+      source,
+      place: 'market',
+      value: `no ${r.market} prices`,
+      expected: `${r.market} prices of ${s.node}`,
+    });
   }
   const { timeZone } = r.scenario;
   const day = startOfLocalDay(r.span.startMs, timeZone);

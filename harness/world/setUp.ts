@@ -62,7 +62,13 @@ function homeInputs(scenario: Scenario, h: Home): CoreInput[] {
         tags: [group.group, ...group.tags, ...programs.map(programTag)],
       },
     },
-    { kind: 'register-resource', resourceId: deviceId, partnerId: customerId, programId: programs[0] ?? '', deviceIds: [deviceId] },
+    {
+      kind: 'register-resource',
+      resourceId: deviceId,
+      partnerId: customerId,
+      programId: programs[0] ?? '',
+      deviceIds: [deviceId],
+    },
   ];
   const joined = programs.length > 0 ? inputs : inputs.slice(0, 3);
   return [...joined, ...programs.flatMap((programId) => enrollInputs(h, programId))];
@@ -153,20 +159,22 @@ export function sitesInWorld(scenario: Scenario, homes: readonly Home[]): SiteIn
         zones: h.group.zones,
       };
     }),
-    ...scenario.fleet.bess.map((b): SiteInWorld => ({
-      kind: 'site',
-      siteId: b.siteId,
-      deviceId: bessDeviceId(b.siteId),
-      group: b.siteId,
-      siteKind: 'bess',
-      oem: 'dnp3',
-      model: MAP_REVISION,
-      usableMj: kwhToMj(b.usableKwh),
-      chargeWMax: kwToW(b.chargeKwMax),
-      dischargeWMax: kwToW(b.dischargeKwMax),
-      reservePct: b.reservePct,
-      pvW: 0,
-      zones: [],
-    })),
+    ...scenario.fleet.bess.map(
+      (b): SiteInWorld => ({
+        kind: 'site',
+        siteId: b.siteId,
+        deviceId: bessDeviceId(b.siteId),
+        group: b.siteId,
+        siteKind: 'bess',
+        oem: 'dnp3',
+        model: MAP_REVISION,
+        usableMj: kwhToMj(b.usableKwh),
+        chargeWMax: kwToW(b.chargeKwMax),
+        dischargeWMax: kwToW(b.dischargeKwMax),
+        reservePct: b.reservePct,
+        pvW: 0,
+        zones: [],
+      }),
+    ),
   ];
 }

@@ -2,9 +2,9 @@ import { homeDeviceId } from '../../scenarios/fleet.ts';
 import type { Scenario } from '../../scenarios/schema.ts';
 import type { TimelineStep } from '../../scenarios/steps.ts';
 import { durationMs, endMsOf, instantAt } from '../../scenarios/times.ts';
+import type { CoreInput } from '../../src/core/input.ts';
 import type { CommandInput } from '../../src/domain/command.ts';
 import { kwToW } from '../../src/domain/units.ts';
-import type { CoreInput } from '../../src/core/input.ts';
 import type { WeatherAlert } from '../../src/ports/series.ts';
 
 /** Timeline steps in the words of the core and of the weather service. */
@@ -35,7 +35,12 @@ export function alertOfStep(scenario: Scenario, s: StepOf<'alert'>): WeatherAler
 
 export function offerOfStep(scenario: Scenario, s: StepOf<'dispatch'>): CoreInput {
   const startMs = instantAt(scenario, s.at, 'at');
-  const interval = { startMs, endMs: startMs + durationMs(s.duration), targetW: kwToW(s.targetKw), priceUsdPerMwh: null };
+  const interval = {
+    startMs,
+    endMs: startMs + durationMs(s.duration),
+    targetW: kwToW(s.targetKw),
+    priceUsdPerMwh: null,
+  };
   const { eventId, programId } = s;
   const kind = s.test ? 'test' : 'dispatch';
   return { kind: 'offer-event', offer: { eventId, programId, kind, calledBy: 'timeline', intervals: [interval] } };
@@ -43,7 +48,13 @@ export function offerOfStep(scenario: Scenario, s: StepOf<'dispatch'>): CoreInpu
 
 export function commandOfStep(scenario: Scenario, s: StepOf<'command'>, workspaceId: string): CoreInput {
   const startMs = instantAt(scenario, s.at, 'at');
-  const request = { workspaceId, input: commandInput(s.input), startMs, endMs: startMs + durationMs(s.duration), actor: 'timeline' };
+  const request = {
+    workspaceId,
+    input: commandInput(s.input),
+    startMs,
+    endMs: startMs + durationMs(s.duration),
+    actor: 'timeline',
+  };
   if (s.tag !== undefined) return { kind: 'batch', batch: { ...request, tag: s.tag } };
   return { kind: 'command', request: { ...request, deviceId: s.deviceId ?? '' } };
 }

@@ -2,29 +2,29 @@ import { bessDeviceId } from '../../scenarios/fleet.ts';
 import type { Scenario } from '../../scenarios/schema.ts';
 import type { TimelineStep } from '../../scenarios/steps.ts';
 import { durationMs, endMsOf, instantAt, startMsOf } from '../../scenarios/times.ts';
+import { createFleet, type Fleet } from '../../simulators/battery/fleet.ts';
+import type { FleetDevice } from '../../simulators/battery/fleetInput.ts';
 import type { CoreInput, Effect } from '../../src/core/input.ts';
 import { defaultSettings } from '../../src/core/settings.ts';
 import type { EpochMs } from '../../src/domain/units.ts';
+import { CAPABILITIES } from '../../src/oem/index.ts';
 import { PRIORITY } from '../../src/ports/clock.ts';
 import type { OemId } from '../../src/ports/oem.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import type { LogBody, LogRecord, MeterInterval } from '../../src/ports/records.ts';
 import type { Series, WeatherAlert } from '../../src/ports/series.ts';
-import { createFleet, type Fleet } from '../../simulators/battery/fleet.ts';
-import type { FleetDevice } from '../../simulators/battery/fleetInput.ts';
-import { CAPABILITIES } from '../../src/oem/index.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { Segment } from '../wire/pipe.ts';
 import { type CloudSite, makeClouds, vendorIdOf } from './clouds.ts';
 import { type CoreDriver, createCoreDriver } from './coreDriver.ts';
 import { scheduleFaults } from './faults.ts';
 import { createFieldSite, type FieldSite } from './fieldSite.ts';
-import { meterHistory } from './history.ts';
+import { bessHistory, homeHistory } from './history.ts';
 import { type Home, makeHomes } from './homes.ts';
 import type { WorldInputs } from './inputs.ts';
 import { bidsOf, clear } from './market.ts';
 import { type MeteredSite, startMetering } from './metering.ts';
-import { makeProfiles, PV_ROW, type Profiles } from './profiles.ts';
+import { makeProfiles, type Profiles, PV_ROW } from './profiles.ts';
 import { setUpInputs, sitesInWorld } from './setUp.ts';
 import { alertOfStep, commandOfStep, devicesOfStep, noticeMs, offerOfStep } from './timeline.ts';
 
@@ -78,7 +78,7 @@ export function runWorld(request: WorldRequest): WorldResult {
   const endMs = endMsOf(scenario);
   for (const body of sitesInWorld(scenario, world.homes)) world.record(body);
   for (const input of setUpInputs(scenario, world.homes)) driver.input(input);
-  for (const input of meterHistory(scenario, fleetDevices(world.homes, request.profiles), request.profiles)) driver.input(input);
+  for (const input of history(world)) driver.input(input);
   for (const field of fields.values()) field.start();
   if (request.events || needsTelemetry(scenario)) startPolling(world);
   publish(world);
@@ -91,6 +91,11 @@ export function runWorld(request: WorldRequest): WorldResult {
   kernel.run(endMs);
   return { executed: kernel.executed(), core: driver.core };
 }
+
+const history = ({ request, homes }: World): CoreInput[] => [
+  ...homeHistory(request.scenario, fleetDevices(homes, request.profiles), request.profiles),
+  ...bessHistory(request.scenario, request.profiles.historyStepMs),
+];
 
 function build(request: WorldRequest): World {
   const { scenario, random } = request;
@@ -193,7 +198,8 @@ function publish(world: World): void {
   }
 }
 
-const finiteOrNull = (values: Float64Array): (number | null)[] => Array.from(values, (v) => (Number.isNaN(v) ? null : v));
+const finiteOrNull = (values: Float64Array): (number | null)[] =>
+  Array.from(values, (v) => (Number.isNaN(v) ? null : v));
 
 const priceFields = (s: Series) => ({ startMs: s.startMs, stepMs: s.stepMs, usdPerMwh: finiteOrNull(s.values) });
 
@@ -283,7 +289,13 @@ function scheduleOwners(world: World): void {
       for (const h of decline) {
         const programs = request.scenario.programs.filter((p) => p.groups.includes(h.group.group));
         if (!programs.some((p) => p.programId === event.programId)) continue;
-        driver.input({ kind: 'answer-event', eventId: event.eventId, resourceId: h.deviceId, answer: 'opt-out', by: 'owner' });
+        driver.input({
+          kind: 'answer-event',
+          eventId: event.eventId,
+          resourceId: h.deviceId,
+          answer: 'opt-out',
+          by: 'owner',
+        });
       }
     }
     kernel.at(kernel.nowMs() + 5 * 60_000, look, PRIORITY.wire);
@@ -319,7 +331,14 @@ function meterAll(world: World): void {
       world.record(interval);
       request.onMeter?.(interval);
       const { siteId, startMs } = interval;
-      driver.input({ kind: 'meter', siteId, startMs, stepMs: intervalMs, gridWh: [wh.gridWh], batteryWh: [wh.batteryWh] });
+      driver.input({
+        kind: 'meter',
+        siteId,
+        startMs,
+        stepMs: intervalMs,
+        gridWh: [wh.gridWh],
+        batteryWh: [wh.batteryWh],
+      });
     },
   });
 }
