@@ -95,7 +95,8 @@ function beforeRead(e: Evidence): Breach[] {
   return e.ordered.flatMap((r) => {
     if (r.kind === 'link') read.set(r.siteId, false);
     if (r.kind === 'field' && r.what === 'integrity-read') read.set(r.siteId, true);
-    if (r.kind !== 'field' || r.what !== 'operate' || read.get(r.siteId) === true) return [];
+    // A stop must not wait for a successful read.
+    if (r.kind !== 'field' || r.what !== 'operate' || read.get(r.siteId) === true || isStop(r.detail)) return [];
     return [{ atMs: r.atMs, where: r.siteId, what: `${r.detail} before an integrity poll was complete` }];
   });
 }

@@ -75,6 +75,7 @@ export class FieldConnector implements FieldSession {
   private safety: SiteSafety | null;
   private approvals: readonly Approval[];
   private linkUp = false;
+  private readOnce = false;
   private transportUp = false;
   private active: Active | null = null;
   /** Waiting to give the site back; jobId null when no job asked for it. */
@@ -124,8 +125,11 @@ export class FieldConnector implements FieldSession {
 
   connected(nowMs: EpochMs): void {
     this.transportUp = true;
-    this.table.clear();
+    this.forget();
     this.master.connected(nowMs);
+    this.drain(nowMs);
+    // A stop that waits for its next try need not wait on a new connection.
+    if (this.stop !== null) this.stop.dueMs = nowMs;
     this.setLink(true);
     this.work(nowMs);
   }
@@ -189,6 +193,12 @@ export class FieldConnector implements FieldSession {
     const out = this.intents;
     this.intents = [];
     return out;
+  }
+
+  /** What was known of the site is void until it is read again. */
+  private forget(): void {
+    this.table.clear();
+    this.readOnce = false;
   }
 
   private emit(event: FieldEvent): void {
@@ -326,15 +336,17 @@ export class FieldConnector implements FieldSession {
       case 'integrity-complete':
         this.setLink(true);
         this.emit({ kind: 'integrity-read' });
-        if (this.active !== null) this.active.beatDueMs = Math.max(nowMs, this.active.job.startMs);
+        // The first one of a connection lets a setpoint go on at once; later ones do not hurry the beats.
+        if (!this.readOnce && this.active !== null) this.active.beatDueMs = Math.max(nowMs, this.active.job.startMs);
+        this.readOnce = true;
         return true;
       case 'polled':
         return true;
       case 'restarted':
-        this.table.clear();
+        this.forget();
         return false;
       case 'link-dead':
-        this.table.clear();
+        this.forget();
         this.setLink(false);
         return false;
       case 'link-alive':

@@ -63,7 +63,13 @@ export type LogBody =
       readonly detail: string;
     }
   /** What happened inside a maker's cloud and no API tells: a command that did not reach its device. */
-  | { readonly kind: 'cloud'; readonly oem: string; readonly deviceId: string; readonly what: 'delivery-failed' | 'swallowed'; readonly detail: string }
+  | {
+      readonly kind: 'cloud';
+      readonly oem: string;
+      readonly deviceId: string;
+      readonly what: 'delivery-failed' | 'swallowed';
+      readonly detail: string;
+    }
   /** The owner changed what is kept for outages. */
   | { readonly kind: 'reserve'; readonly deviceId: string; readonly reservePct: number }
   /** A message for the workspace's destinations (webhooks). */

@@ -65,6 +65,21 @@ class Desk {
     return this.answers();
   }
 
+  broadcast(app: string, destination: number): void {
+    const userData = octets(`C0 ${app}`);
+    const frame = encodeFrame({
+      fromMaster: true,
+      primary: true,
+      fcb: false,
+      fcvOrDfc: false,
+      functionCode: 4,
+      destination,
+      source: 1,
+      userData,
+    });
+    this.session.receive(frame, this.nowMs);
+  }
+
   answers(): string {
     const got = this.session.takeOutput().flatMap((out) => this.master.receive(out, this.nowMs));
     return got.map((i) => (i.kind === 'fragment' ? hex(i.octets) : i.kind)).join(' ');
@@ -123,6 +138,29 @@ describe('application fragments', () => {
     desk.session.update('BI', 0, { value: 1, flags: 1, timeMs: 0 }, 0);
     desk.session.timeout(0);
     expect(desk.answers()).toBe(want('F1 82 00 00 02 01 28 01 00 00 00 81'));
+  });
+
+  test('a confirm of an answer says nothing of events that wait for the confirm of an unsolicited response', () => {
+    const desk = new Desk({
+      unsolicited: true,
+      holdMs: 0,
+      points: [{ kind: 'BI', index: 0, eventClass: 1, eventVariation: 1 }],
+    });
+    desk.ask('D0 00');
+    desk.ask('C1 14 3C 02 06');
+    desk.session.update('BI', 0, { value: 1, flags: 1, timeMs: 0 }, 0);
+    desk.session.timeout(0);
+    expect(desk.answers()).toContain('f182');
+    desk.broadcast('C0 18', 0xfffe);
+    // The broadcast asks for a confirm, so the next answer does: E2.
+    expect(desk.ask('C2 17').slice(0, 6)).toBe('e28101');
+    desk.ask('C2 00');
+    expect(desk.session.events.size).toBe(1);
+    desk.broadcast('C0 18', 0xfffe);
+    desk.ask('C3 17');
+    desk.ask('C4 17');
+    desk.ask('D1 00');
+    expect(desk.session.events.size).toBe(0);
   });
 
   test('a full event buffer: IIN2.3', () => {

@@ -81,9 +81,10 @@ export class MasterSession {
   }
 
   connected(nowMs: number): void {
+    // A new connection may replace one whose end nobody saw: what was under way in that one ends here.
+    if (this.online) this.disconnected(nowMs);
     this.stack.reset();
     this.online = true;
-    this.flight = null;
     this.lastHeardMs = nowMs;
     this.askedStatusMs = null;
     this.dead = false;

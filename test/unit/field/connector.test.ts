@@ -118,6 +118,33 @@ describe('connector and simulated site', () => {
     expect(bench.replies().at(-1)).toBe('again operated');
   });
 
+  test('an emergency stop without an answer is told once and repeated until it is answered', () => {
+    const bench = new Bench();
+    bench.connect();
+    bench.run(1_000);
+    bench.goSilent();
+    bench.connector.submit({ kind: 'emergency-stop', jobId: 'stop' }, bench.nowMs);
+    bench.pump();
+    bench.run(20_000);
+    expect(bench.replies()).toEqual(['stop unknown: direct: no answer in time']);
+    bench.run(3_000);
+    // The owner dials anew without having seen the end of the old connection.
+    bench.connect();
+    bench.run(1_000);
+    expect(bench.replies().slice(1)).toEqual(['stop operated']);
+    expect(bench.rtac.plant.state).toBe('stopped');
+  });
+
+  test('a read of everything in the middle of a window does not hurry the beats', () => {
+    const bench = new Bench();
+    bench.connect();
+    bench.run(1_000);
+    bench.setpoint('job', 500_000, 120);
+    bench.run(110 * 60_000);
+    expect(bench.log.filter((l) => l === 'integrity-read').length).toBeGreaterThan(1);
+    expect(bench.intents.filter((i) => i.includes('BO23'))).toHaveLength(660);
+  });
+
   test('an emergency stop asked for while the link is down is the first thing to leave when it is back', () => {
     const bench = new Bench();
     bench.connector.submit({ kind: 'emergency-stop', jobId: 'stop' }, bench.nowMs);

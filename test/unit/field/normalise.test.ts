@@ -79,6 +79,7 @@ describe('raw points to the normalised battery', () => {
 
   test('a contradiction of state points falls back on the sign of power', () => {
     expect(of({ BI18: { value: 1 } }).chargingState).toBe('discharging');
+    expect(of({ BI20: { value: 1 }, AI537: { value: -1 } }).chargingState).toBe('charging');
     expect(of({ BI19: { value: 0 }, AI537: { value: -1 } }).chargingState).toBe('charging');
     expect(of({ BI19: null, AI537: null }).chargingState).toBe('unknown');
   });

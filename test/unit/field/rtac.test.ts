@@ -111,6 +111,25 @@ describe('a site behind an RTAC', () => {
     expect(s.rtac.plant.powerW).toBe(0);
   });
 
+  test('at the reserve the power is 0 from the very millisecond on, in the points as in the registers', () => {
+    const make = () => {
+      const s = site({ watchdogMs: 1e9, battery: { ...RTAC.battery, storedWh: 500_000 } });
+      s.operate(ao(146, 2_000_000), bo(23));
+      return s;
+    };
+    const whole = make();
+    const changes: { atMs: number; powerW: number }[] = [];
+    whole.rtac.onPlantChange((c) => changes.push(c));
+    whole.run(3_600_000);
+    const end = changes.find((c) => c.powerW === 0);
+    expect(end).toBeDefined();
+    const before = make();
+    before.run((end?.atMs ?? 0) - 1 - START_MS);
+    expect(before.rtac.plant.powerW).toBe(2_000_000);
+    const given = (s: ReturnType<typeof site>) => s.rtac.registers(s.clock.nowMs()).dischargeMj;
+    expect(given(whole) - given(before)).toBe(2_000_000);
+  });
+
   const REFUSED: readonly (readonly [string, (s: ReturnType<typeof site>) => void, Control, string])[] = [
     ['local control', (s) => s.rtac.setLocal(true, START_MS), bo(23), 'local (status 7)'],
     ['lockout', (s) => s.rtac.setLockout(true, START_MS), ao(146, 1), 'automationInhibit (status 10)'],
