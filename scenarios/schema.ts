@@ -21,6 +21,30 @@ const battery = z
   })
   .describe('One battery unit.');
 
+const day = () =>
+  z.string({ error: 'a date as text, like "2024-07-10"' }).regex(/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/, {
+    error: 'a date as text, like "2024-07-10"',
+  });
+
+const meterFile = z
+  .strictObject({
+    path: s.path(),
+    columns: z
+      .exactOptional(z.array(s.text('a column of the file', 100)).min(1).max(1000))
+      .describe('absent: all of them'),
+    unit: z.exactOptional(s.oneOf(['W', 'kW', 'Wh', 'kWh'])).describe("absent: the end of a column's name says it"),
+    stamp: z
+      .exactOptional(s.oneOf(['start', 'end']))
+      .describe('which edge of the interval is stamped, if its name does not say'),
+    utcOffsetMin: z
+      .exactOptional(s.quantity('minutes', { min: -840, max: 840, example: -480 }))
+      .describe("local standard time of the file; absent: the scenario's time zone"),
+    firstDay: z
+      .exactOptional(day())
+      .describe('day of the file that stands for the first day of the run; absent: its first'),
+  })
+  .describe('Metered curves from a CSV file. Its whole days are used in turn and repeat.');
+
 const homeGroup = z
   .strictObject({
     group: s.id('name of the group'),
@@ -46,6 +70,16 @@ const homeGroup = z
         peakHour: s.whole('local hour in which the evening peak begins', { min: 0, max: 23, example: 19 }).default(19),
       })
       .describe('Household load.'),
+    loadFile: z
+      .exactOptional(meterFile)
+      .describe(
+        'load shapes from meters instead of the model; dailyKwh sets the level, spread 0 keeps the sizes as metered',
+      ),
+    pvFile: z
+      .exactOptional(
+        z.strictObject({ ...meterFile.shape, nameplateKw: s.positiveKw().describe('of the plant that was metered') }),
+      )
+      .describe('generation as metered, scaled from nameplateKw to pvKw'),
     zones: z.array(s.zoneCode()).max(50).default([]).describe('where weather alerts reach these homes'),
     tags: z.array(s.id('a tag')).max(20).default([]),
     enrolledShare: s.share().default(1).describe('of the homes that are enrolled in the programs of the group'),

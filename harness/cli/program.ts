@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { VERSION } from '../version.ts';
 import { replayCommand, reportCommand, runCommand } from './runCommands.ts';
-import { checkCommand, initCommand, listCommand } from './scenarioCommands.ts';
+import { checkCommand, initCommand, listCommand, schemaCommand } from './scenarioCommands.ts';
 
 /**
  * The command line. Exit codes: 0 every expectation held, 1 one did not, 2 wrong usage or input, 3 a bug,
@@ -98,6 +98,11 @@ export function buildProgram(io: CliIo = SILENT, outcome: Outcome = { code: 0 })
     .argument('[name]', 'name of the scenario', nameArgument, 'my-scenario')
     .option('--force', 'replace a file of that name')
     .action((name: string, options) => finish(initCommand(io, name, options)));
+
+  program
+    .command('schema')
+    .description('print the JSON Schema of a scenario file')
+    .action(() => finish(schemaCommand(io)));
 
   return program;
 }

@@ -1,5 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { scenarioJsonSchema } from '../../scenarios/jsonSchema.ts';
 import { LIBRARY } from '../../scenarios/library.ts';
 import { InputError, type InputProblem, inputError } from '../../src/domain/errors.ts';
 import { load } from '../run.ts';
@@ -20,6 +21,12 @@ export function listCommand(io: CliIo, flags: GlobalOptions): number {
   }
   const width = Math.max(...LIBRARY.map((e) => e.name.length));
   for (const { name, title } of LIBRARY) io.out(`${name.padEnd(width)}  ${title}\n`);
+  return 0;
+}
+
+/** The JSON Schema of a scenario file, as scenarios/scenario.schema.json has it. */
+export function schemaCommand(io: CliIo): number {
+  io.out(`${JSON.stringify(scenarioJsonSchema(), null, 2)}\n`);
   return 0;
 }
 

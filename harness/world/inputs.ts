@@ -13,6 +13,7 @@ import { startOfLocalDay } from '../../src/domain/time.ts';
 import { type EpochMs, MS_PER_HOUR } from '../../src/domain/units.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import type { Series, WeatherAlert } from '../../src/ports/series.ts';
+import { readMetered } from './metered.ts';
 import { pricesOf } from './series.ts';
 
 /** What drives a run from outside: prices, weather, alerts; from files where the scenario names some, else from the seed. */
@@ -23,6 +24,11 @@ export interface WorldInputs {
   readonly weather: SiteWeather;
   /** Alerts read from files; those of the timeline come on top. */
   readonly alerts: readonly WeatherAlert[];
+  /** Metered load [W] and generation [W] by group of homes, where the scenario names files. */
+  readonly metered: ReadonlyMap<
+    string,
+    { readonly load: readonly Series[] | undefined; readonly pv: readonly Series[] | undefined }
+  >;
   readonly notes: readonly Note[];
 }
 
@@ -63,9 +69,24 @@ export function loadInputs(request: {
     dayAhead: pricesOf({ ...prices, source: dayAhead, market: 'day-ahead' }),
     realTime: realTime.kind === 'none' ? null : pricesOf({ ...prices, source: realTime, market: 'real-time' }),
     weather: weatherOf(request, { startMs: historyStartOf(scenario), endMs: span.endMs }, readText, notes),
+    metered: meteredOf(scenario, readText, (n) => void notes.push(n)),
     alerts: scenario.alertFiles.flatMap((path) => alertsOf(readText(path), span.startMs, notes)),
     notes,
   };
+}
+
+function meteredOf(
+  scenario: Scenario,
+  readText: (path: string) => TextFile,
+  note: (n: Note) => void,
+): WorldInputs['metered'] {
+  return new Map(
+    scenario.fleet.homes.map(({ group, loadFile, pvFile }) => {
+      const read = (file: typeof loadFile) =>
+        file === undefined ? undefined : readMetered({ scenario, file, readText, note });
+      return [group, { load: read(loadFile), pv: read(pvFile) }];
+    }),
+  );
 }
 
 function weatherOf(

@@ -6,6 +6,7 @@ import { createFleet, type Fleet } from '../../simulators/battery/fleet.ts';
 import type { FleetDevice } from '../../simulators/battery/fleetInput.ts';
 import type { CoreInput, Effect } from '../../src/core/input.ts';
 import { defaultSettings } from '../../src/core/settings.ts';
+import { invariant } from '../../src/domain/errors.ts';
 import type { EpochMs } from '../../src/domain/units.ts';
 import { CAPABILITIES } from '../../src/oem/index.ts';
 import { PRIORITY } from '../../src/ports/clock.ts';
@@ -24,7 +25,7 @@ import { type Home, makeHomes } from './homes.ts';
 import type { WorldInputs } from './inputs.ts';
 import { bidsOf, clear } from './market.ts';
 import { type MeteredSite, startMetering } from './metering.ts';
-import { makeProfiles, type Profiles, PV_ROW } from './profiles.ts';
+import { makeProfiles, type Profiles } from './profiles.ts';
 import { setUpInputs, sitesInWorld } from './setUp.ts';
 import { alertOfStep, commandOfStep, devicesOfStep, noticeMs, offerOfStep } from './timeline.ts';
 
@@ -67,7 +68,7 @@ interface World {
 /** Prepares what both worlds share. */
 export function prepare(request: { scenario: Scenario; inputs: WorldInputs; random: RandomSource }): Profiles {
   const { scenario, inputs, random } = request;
-  return makeProfiles({ scenario, weather: inputs.weather, random, historyStepMs: durationMs(scenario.meterInterval) });
+  return makeProfiles({ scenario, inputs, random, historyStepMs: durationMs(scenario.meterInterval) });
 }
 
 export function runWorld(request: WorldRequest): WorldResult {
@@ -145,12 +146,20 @@ function fleetDevices(homes: readonly Home[], profiles: Profiles): FleetDevice[]
     reservePct: h.group.reservePct,
     strategy: h.group.strategy,
     stormGuardEnabled: h.group.stormGuard,
-    loadProfile: (profiles.firstRow.get(h.group.group) ?? 0) + h.loadShape,
-    loadScale: h.loadScale * (profiles.groupScale.get(h.group.group) ?? 1),
-    pvProfile: PV_ROW,
+    ...rowsOf(h, profiles),
     pvW: h.pvW,
     exportWMax: null,
   }));
+}
+
+function rowsOf(h: Home, profiles: Profiles) {
+  const group = profiles.groups.get(h.group.group);
+  invariant(group !== undefined && group.loadRows > 0, `no load profile for ${h.group.group}`);
+  return {
+    loadProfile: group.firstLoadRow + (h.loadShape % group.loadRows),
+    loadScale: h.loadScale * group.loadScale,
+    pvProfile: group.pvRow,
+  };
 }
 
 /**

@@ -18,14 +18,10 @@ type FactOf<T extends Fact['type']> = Extract<Fact, { type: T }>;
 export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: CoreSettings): void {
   switch (fact.type) {
     case 'workspace.created':
-      state.workspaces.set(fact.workspace.workspaceId, fact.workspace);
-      return;
     case 'customer.created':
-      state.customers.set(fact.customer.customerId, fact.customer);
-      return;
     case 'site.created':
-      state.sites.set(fact.site.siteId, fact.site);
-      return;
+    case 'program.created':
+      return created(state, fact);
     case 'device.connected':
       state.devices.set(fact.device.deviceId, {
         device: fact.device,
@@ -47,9 +43,6 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
       return change(state, fact.deviceId, (d) => {
         d.reachable = fact.reachable;
       });
-    case 'program.created':
-      state.programs.set(fact.program.programId, fact.program);
-      return;
     case 'enrollment.changed':
       return enrollmentChanged(state, fact, atMs);
     case 'site.safety-configured':
@@ -93,6 +86,25 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
       return commandChanged(state, fact, atMs, settings);
     case 'undo.sent':
       return undoSent(state, fact, atMs);
+  }
+}
+
+function created(
+  state: CoreState,
+  fact: FactOf<'workspace.created' | 'customer.created' | 'site.created' | 'program.created'>,
+): void {
+  switch (fact.type) {
+    case 'workspace.created':
+      state.workspaces.set(fact.workspace.workspaceId, fact.workspace);
+      return;
+    case 'customer.created':
+      state.customers.set(fact.customer.customerId, fact.customer);
+      return;
+    case 'site.created':
+      state.sites.set(fact.site.siteId, fact.site);
+      return;
+    case 'program.created':
+      state.programs.set(fact.program.programId, fact.program);
   }
 }
 

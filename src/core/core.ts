@@ -109,17 +109,9 @@ function decide(ctx: Context, input: CoreInput): void {
     case 'unenroll':
       return unenroll(ctx, input.deviceId, input.programId, input.why);
     case 'configure-safety':
-      return ctx.emit({
-        type: 'site.safety-configured',
-        siteId: input.siteId,
-        safety: input.safety,
-        actor: input.actor,
-      });
     case 'approve-control':
-      if (input.approval.approvedBy === input.approval.requestedBy) {
-        return ctx.refuse('approve-control', 'the approval must come from somebody other than who asked');
-      }
-      return ctx.emit({ type: 'site.control-approved', approval: input.approval });
+    case 'emergency-stop':
+      return onSafety(ctx, input);
     case 'command':
       requestCommand(ctx, input.request);
       return;
@@ -130,8 +122,6 @@ function decide(ctx: Context, input: CoreInput): void {
         return ctx.refuse('cancel-command', `${input.commandId}: no such command`);
       }
       return withdraw(ctx, input.commandId, 'cancelled_by_actor', `cancelled by ${input.actor}`);
-    case 'emergency-stop':
-      return emergencyStop(ctx, input.deviceId, input.actor);
     case 'register-resource':
       return registerResource(ctx, input);
     case 'offer-event':
@@ -166,6 +156,26 @@ function decide(ctx: Context, input: CoreInput): void {
       return onFieldEvent(ctx, input.deviceId, input.event);
     case 'time':
       return whatIsDue(ctx);
+  }
+}
+
+/** What makes a site controllable, and what stops it at once. */
+function onSafety(
+  ctx: Context,
+  input: Extract<CoreInput, { kind: 'configure-safety' | 'approve-control' | 'emergency-stop' }>,
+): void {
+  switch (input.kind) {
+    case 'configure-safety': {
+      const { siteId, safety, actor } = input;
+      return ctx.emit({ type: 'site.safety-configured', siteId, safety, actor });
+    }
+    case 'approve-control':
+      if (input.approval.approvedBy === input.approval.requestedBy) {
+        return ctx.refuse('approve-control', 'the approval must come from somebody other than who asked');
+      }
+      return ctx.emit({ type: 'site.control-approved', approval: input.approval });
+    case 'emergency-stop':
+      return emergencyStop(ctx, input.deviceId, input.actor);
   }
 }
 

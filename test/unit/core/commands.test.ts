@@ -204,6 +204,27 @@ describe('what the cloud is left with', () => {
     expect(kinds(b, 't')).toEqual(['discharge', 'reset', 'discharge', 'discharge']);
   });
 
+  test('the end of a window does not reset a device that a newer command took over at the same instant', () => {
+    const b = new Bench();
+    b.device('tesla', 't');
+    b.command('t', {}, { forMs: HOUR });
+    b.advance(HOUR - 1);
+    b.nowMs += 1;
+    b.command('t', {}, { forMs: HOUR });
+    b.put({ kind: 'time' });
+    expect(kinds(b, 't')).toEqual(['discharge', 'discharge']);
+  });
+
+  test('the samples of a command are forgotten when it has ended', () => {
+    const b = new Bench();
+    b.device('enphase', 'e');
+    b.command('e');
+    b.run(b.nowMs + 30 * MIN);
+    expect(b.core.telemetry.evidence.size).toBe(1);
+    b.run(b.nowMs + HOUR);
+    expect(b.core.telemetry.evidence.size).toBe(0);
+  });
+
   test('a command over its window is judged by its samples even if a newer one holds by then', () => {
     const b = new Bench();
     b.device('enphase', 'e');

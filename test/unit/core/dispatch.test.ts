@@ -70,6 +70,17 @@ describe('the dispatcher', () => {
     expect(b.jobs('a')[0]).toMatchObject({ powerW: 3_000 });
   });
 
+  test('what the battery needs for its own site until the end is not promised to the grid', () => {
+    const b = new Bench();
+    b.device('enphase', 'a', { state: { chargePercentage: 40 } });
+    const wh = Array<number>(20 * 96).fill(250);
+    b.put({ kind: 'meter', siteId: 'site-a', startMs: T0 - 20 * DAY, stepMs: 15 * MIN, gridWh: wh, batteryWh: wh });
+    b.event(5_000, { inMs: 0 });
+    b.advance(0);
+    // 20 % of 13.5 kWh at 0.948 holds 2,559 W for the hour, of which 1,000 W are its own use
+    expect(b.lastDispatch?.allocations).toEqual([{ deviceId: 'a', allocatedW: 1_559, setpointW: 2_559 }]);
+  });
+
   test('a battery that gives all its power to its own site is not needed, whatever the target', () => {
     const b = new Bench();
     b.device('enphase', 'a');
@@ -196,6 +207,31 @@ describe('the dispatcher', () => {
       [T0 + 5 * HOUR, T0 + 7 * HOUR],
     ]);
     expect(b.factsOf('command.ended').map((f) => f.outcome.status)).toEqual(['succeeded', 'succeeded']);
+  });
+
+  test('a stretch that has run its course is judged by its samples even if the device can give no more', () => {
+    const b = new Bench();
+    b.device('enphase', 'a', { usableWh: 100_000 });
+    b.event(2_000, { inMs: 0, forMs: 7 * HOUR });
+    b.run(T0 + 5 * HOUR - MIN, undefined, MIN);
+    b.observe('a', { chargePercentage: 20, chargeRate: 2_000, sampledAtMs: b.nowMs });
+    b.run(T0 + 6 * HOUR, () => ({ chargePercentage: 20 }));
+    expect(b.reasonOf('a')).toBe('reserve');
+    expect(b.factsOf('command.ended').map((f) => f.outcome.status)).toEqual(['succeeded']);
+  });
+
+  test('an agenda read again after a restart makes one plan and one measurement of what was made already', () => {
+    const b = new Bench();
+    b.device('enphase', 'a');
+    const { eventId, endMs } = b.event(2_000, { inMs: 0 });
+    b.advance(0);
+    b.core.state.agenda.add(b.nowMs, { kind: 'plan', eventId });
+    b.advance(0);
+    expect(b.factsOf('dispatch.planned')).toHaveLength(1);
+    b.run(endMs + HOUR);
+    b.core.state.agenda.add(b.nowMs, { kind: 'event-measure', eventId });
+    b.advance(0);
+    expect(b.factsOf('event.measured')).toHaveLength(1);
   });
 
   test('a target that changes with the interval is planned at its start, inside a control period too', () => {
