@@ -1,6 +1,8 @@
+import { pathText } from '../scenarios/check.ts';
 import { parseSeed } from '../scenarios/scalars.ts';
 import type { Scenario } from '../scenarios/schema.ts';
-import { inputError, show } from '../src/domain/errors.ts';
+import { validate } from '../scenarios/validate.ts';
+import { InputError, inputError, show } from '../src/domain/errors.ts';
 
 /** What a command line changes of a scenario: whose day, whose prices, whose weather, which seed. */
 export interface Overrides {
@@ -16,9 +18,26 @@ export interface Overrides {
 
 /**
  * The scenario with the overrides in it. Paths are made absolute by the caller's resolver.
- * @throws InputError for a seed or date that cannot be read, and for a price file without a node
+ * @throws InputError for a seed or date that cannot be read, for a node without a price file, and for a date on which
+ *         the scenario's times do not all exist within the run
  */
 export function applyOverrides(scenario: Scenario, o: Overrides, resolvePath: (path: string) => string): Scenario {
+  const changed = withOverrides(scenario, o, resolvePath);
+  const issues = o.date === undefined ? [] : validate(changed);
+  if (issues.length === 0) return changed;
+  const source = `${scenario.name} with --date ${o.date}`;
+  throw new InputError(issues.map(({ path, value, expected }) => ({ source, place: pathText(path), value, expected })));
+}
+
+/** The same overrides for a program that runs in another working directory. */
+export const withAbsolutePaths = (o: Overrides, resolvePath: (path: string) => string): Overrides => ({
+  ...o,
+  ...(o.prices === undefined ? {} : { prices: resolvePath(o.prices) }),
+  ...(o.weather === undefined ? {} : { weather: resolvePath(o.weather) }),
+  ...(o.alerts === undefined ? {} : { alerts: resolvePath(o.alerts) }),
+});
+
+function withOverrides(scenario: Scenario, o: Overrides, resolvePath: (path: string) => string): Scenario {
   return {
     ...scenario,
     seed: o.seed === undefined ? scenario.seed : seedOf(o.seed),
@@ -51,7 +70,9 @@ function seedOf(text: string): string {
 }
 
 function dateOf(text: string): string {
-  if (/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00Z`))) return text;
+  const dayMs = /^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(text) ? Date.parse(`${text}T00:00Z`) : Number.NaN;
+  // Date.parse takes 30 February for 1 March.
+  if (!Number.isNaN(dayMs) && new Date(dayMs).toISOString().startsWith(text)) return text;
   throw inputError({ source: 'command line', place: '--date', value: show(text), expected: 'a date like 2024-07-10' });
 }
 

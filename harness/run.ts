@@ -6,6 +6,7 @@ import { type ExpectationResult, type RunInfo, type Verdict, verdictOf } from '.
 import { writeReport } from '../reports/write.ts';
 import type { Scenario } from '../scenarios/schema.ts';
 import { durationMs, endMsOf, startMsOf } from '../scenarios/times.ts';
+import { inputError, show } from '../src/domain/errors.ts';
 import type { EpochMs } from '../src/domain/units.ts';
 import type { LogRecord, MeterInterval } from '../src/ports/records.ts';
 import { checkExpectations } from './checks/check.ts';
@@ -195,6 +196,16 @@ export interface ReplayFile {
   readonly replayCommand: string;
 }
 
+function emptyFolder(dir: string): void {
+  try {
+    rmSync(dir, { recursive: true, force: true });
+    mkdirSync(dir, { recursive: true });
+  } catch (e) {
+    const value = e instanceof Error && 'code' in e ? String(e.code) : show(String(e));
+    throw inputError({ source: dir, place: 'run folder', value, expected: 'a folder that can be made and written' });
+  }
+}
+
 /**
  * Runs and leaves the run folder: log, scenario, summary, charts, report. Input is read and checked first, so a run that
  * cannot start leaves no folder.
@@ -204,8 +215,7 @@ export async function runToFolder(
 ): Promise<{ result: RunResult; run: RunInfo; files: readonly string[] }> {
   const inputs = load(options);
   const { dir } = options;
-  rmSync(dir, { recursive: true, force: true });
-  mkdirSync(dir, { recursive: true });
+  emptyFolder(dir);
   const file = new LogFile(join(dir, 'log.jsonl'));
   const result = simulateWith({ ...options, onLine: (line) => file.add(line) }, inputs);
   file.close();

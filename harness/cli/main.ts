@@ -1,5 +1,5 @@
-import { InputError } from '../../src/domain/errors.ts';
-import { buildProgram, type CliIo, isUsageError, type Outcome } from './program.ts';
+import { runVpp } from './entry.ts';
+import type { CliIo } from './program.ts';
 
 /** The entry point of `vpp`. */
 const NODE_MIN = [20, 19] as const;
@@ -29,27 +29,8 @@ async function main(): Promise<number> {
     cwd: process.cwd(),
     nowMs: () => performance.now(),
   };
-  const outcome: Outcome = { code: 0 };
-  try {
-    await buildProgram(io, outcome).parseAsync(process.argv);
-    return outcome.code;
-  } catch (e) {
-    if (isUsageError(e)) return e.exitCode === 0 ? 0 : 2;
-    if (e instanceof InputError) {
-      process.stderr.write(
-        `${e.message
-          .split('\n')
-          .map((line) => `error: ${line}`)
-          .join('\n')}\n`,
-      );
-      return 2;
-    }
-    process.stderr.write(`This is a bug of vpp-testbed, please report it with the lines below.\n${stackOf(e)}\n`);
-    return 3;
-  }
+  return runVpp(process.argv, io);
 }
-
-const stackOf = (e: unknown): string => (e instanceof Error ? (e.stack ?? e.message) : String(e));
 
 // A reader that closes early (`vpp list | head -1`) is no error.
 process.stdout.on('error', (e: NodeJS.ErrnoException) => process.exit(e.code === 'EPIPE' ? 0 : 3));

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { measure } from '../../reports/measures.ts';
@@ -11,8 +12,7 @@ import { inputError, show } from '../../src/domain/errors.ts';
 import { localClock, localDate } from '../../src/domain/time.ts';
 import type { LogRecord } from '../../src/ports/records.ts';
 import { checkExpectations } from '../checks/check.ts';
-import { RunLog } from '../kernel/log.ts';
-import { applyOverrides, type Overrides, overrideWords } from '../overrides.ts';
+import { applyOverrides, type Overrides, overrideWords, withAbsolutePaths } from '../overrides.ts';
 import { type ReplayFile, type RunResult, runInfo, runToFolder, simulate } from '../run.ts';
 import { createCapture } from './capture.ts';
 import type { CliIo, GlobalOptions } from './program.ts';
@@ -52,7 +52,7 @@ async function runOne(io: CliIo, word: string, flags: RunFlags): Promise<{ passe
   const { result, run, files } = await runToFolder({
     scenario,
     base: found.scenario,
-    overrides,
+    overrides: withAbsolutePaths(overrides, (p) => resolve(io.cwd, p)),
     dataDir,
     dir,
     replayCommand,
@@ -126,18 +126,18 @@ export async function replayCommand(io: CliIo, folder: string, flags: GlobalOpti
   const dir = resolve(io.cwd, folder);
   const replay = readJson<ReplayFile>(join(dir, 'replay.json'), `${folder}/replay.json`);
   const base = readKept(join(dir, 'scenario.json'), `${folder}/scenario.json`);
-  const kept = hashOfLog(join(dir, 'log.jsonl'), folder);
+  const kept = hashOf(logBytes(dir, folder));
   const scenario = applyOverrides(base, replay.overrides, (p) => resolve(io.cwd, p));
   const progress = progressLine(io, flags.quiet === true);
   const result = simulate({ scenario, dataDir: replay.dataDir, onProgress: progress.update });
   progress.end();
-  const same = result.hash === kept.hash;
-  const data = { scenario: scenario.name, seed: scenario.seed, kept: kept.hash, replayed: result.hash, same };
+  const same = result.hash === kept;
+  const data = { scenario: scenario.name, seed: scenario.seed, kept, replayed: result.hash, same };
   if (flags.json === true) io.out(`${JSON.stringify(data, null, 2)}\n`);
   else {
     const run = runInfo(result, replay.replayCommand);
     io.out(summaryTable({ run, measures: result.measures, expectations: result.expectations, color: io.color }));
-    io.out(`  log kept      ${kept.hash}\n  log replayed  ${result.hash}\n  ${same ? 'the same' : 'NOT THE SAME'}\n`);
+    io.out(`  log kept      ${kept}\n  log replayed  ${result.hash}\n  ${same ? 'the same' : 'NOT THE SAME'}\n`);
   }
   return same && result.verdict.passed ? 0 : 1;
 }
@@ -158,24 +158,20 @@ function readJson<T>(path: string, shownAs: string): T {
   }
 }
 
-/** Reads a log and hashes it as the run did. */
-function hashOfLog(path: string, folder: string): { hash: string; records: LogRecord[] } {
-  if (!existsSync(path)) {
-    throw inputError({
-      source: `${folder}/log.jsonl`,
-      place: 'whole file',
-      value: 'no such file',
-      expected: 'the log of a run',
-    });
-  }
-  const log = new RunLog();
-  const records = readFileSync(path, 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line, i) => parseLine(line, i + 1, folder));
-  for (const r of records) log.write(r);
-  return { hash: log.hash(), records };
+function logBytes(dir: string, folder: string): Uint8Array {
+  const path = join(dir, 'log.jsonl');
+  if (existsSync(path)) return readFileSync(path);
+  throw inputError({ source: `${folder}/log.jsonl`, place: 'whole file', value: 'no such file', expected: 'the log of a run' });
 }
+
+/** Of the octets as they stand, so that any change shows. */
+const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+const recordsOf = (bytes: Uint8Array, folder: string): LogRecord[] =>
+  new TextDecoder()
+    .decode(bytes)
+    .split('\n')
+    .flatMap((line, i) => (line === '' ? [] : [parseLine(line, i + 1, folder)]));
 
 function parseLine(line: string, row: number, folder: string): LogRecord {
   try {
@@ -195,12 +191,13 @@ export async function reportCommand(io: CliIo, folder: string, flags: GlobalOpti
   const dir = resolve(io.cwd, folder);
   const base = readKept(join(dir, 'scenario.json'), `${folder}/scenario.json`);
   const replay = readJson<ReplayFile>(join(dir, 'replay.json'), `${folder}/replay.json`);
-  const { hash, records } = hashOfLog(join(dir, 'log.jsonl'), folder);
+  const bytes = logBytes(dir, folder);
+  const records = recordsOf(bytes, folder);
   const scenario = applyOverrides(base, replay.overrides, (p) => resolve(io.cwd, p));
   const measures = measure(records);
   const expectations = checkExpectations({ scenario, records, measures });
   const { name, title, seed } = scenario;
-  const run = { scenario: name, title, seed, version: measures.run.version, hash, replayCommand: replay.replayCommand };
+  const run = { scenario: name, title, seed, version: measures.run.version, hash: hashOf(bytes), replayCommand: replay.replayCommand };
   const files = await writeReport({ dir, records, measures, expectations, run });
   if (flags.json === true) io.out(`${JSON.stringify(summaryOf({ run, measures, expectations }), null, 2)}\n`);
   else for (const f of files) io.out(`${relative(io.cwd, f)}\n`);

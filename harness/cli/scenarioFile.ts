@@ -47,8 +47,7 @@ async function fromScript(path: string, word: string): Promise<Scenario> {
   if (!existsSync(path)) {
     throw inputError({ source: word, place: 'whole file', value: 'no such file', expected: 'a file that can be read' });
   }
-  const module: { default?: unknown } = await import(pathToFileURL(path).href);
-  const checked = checkScenario(module.default);
+  const checked = checkScenario(await defaultExport(path, word));
   if (checked.kind === 'good') return checked.scenario;
   throw new InputError(
     checked.issues.map((i) => ({
@@ -58,6 +57,18 @@ async function fromScript(path: string, word: string): Promise<Scenario> {
       expected: i.expected,
     })),
   );
+}
+
+/** A script that does not load is its author's mistake, whatever it throws. */
+async function defaultExport(path: string, word: string): Promise<unknown> {
+  try {
+    const module: { default?: unknown } = await import(pathToFileURL(path).href);
+    return module.default;
+  } catch (e) {
+    if (e instanceof InputError) throw e;
+    const value = String(e).split('\n')[0] ?? '';
+    throw inputError({ source: word, place: 'whole file', value, expected: 'a script that loads and exports a scenario as default' });
+  }
 }
 
 /** The scenario as a run folder keeps it. */

@@ -2,7 +2,7 @@ import type { PriceSource, Scenario } from '../../scenarios/schema.ts';
 import { readPrices } from '../../simulators/feeds/prices.ts';
 import { syntheticPrices } from '../../simulators/feeds/syntheticPrices.ts';
 import { inputError } from '../../src/domain/errors.ts';
-import { instantOfLocal, localParts, startOfLocalDay } from '../../src/domain/time.ts';
+import { instantOfLocal, localDate, localParts, startOfLocalDay } from '../../src/domain/time.ts';
 import { type EpochMs, MS_PER_HOUR } from '../../src/domain/units.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import type { Series } from '../../src/ports/series.ts';
@@ -74,21 +74,21 @@ function fromFile(r: PriceRequest, s: Extract<PriceSource, { kind: 'file' }>): S
   const { timeZone } = r.scenario;
   const day = startOfLocalDay(r.span.startMs, timeZone);
   const fromMs = s.date === undefined ? day : instantOfLocal(`${s.date}T00:00`, timeZone, { source, place: 'date' });
-  return cut(series, { fromMs, toMs: fromMs + (daySpan(r).endMs - day), shiftMs: day - fromMs });
+  return cut(series, { fromMs, toMs: fromMs + (daySpan(r).endMs - day), shiftMs: day - fromMs, timeZone });
 }
 
 /** The part of a series in [fromMs, toMs), moved by shiftMs; refused when the file has no value there at all. */
-function cut(series: Series, at: { fromMs: EpochMs; toMs: EpochMs; shiftMs: number }): Series {
+function cut(series: Series, at: { fromMs: EpochMs; toMs: EpochMs; shiftMs: number; timeZone: string }): Series {
   const first = Math.floor((at.fromMs - series.startMs) / series.stepMs);
   const count = Math.ceil((at.toMs - at.fromMs) / series.stepMs);
   const values = Float64Array.from({ length: count }, (_, k) => series.values[first + k] ?? Number.NaN);
   if (values.every((v) => Number.isNaN(v))) {
-    const day = (ms: number) => new Date(ms).toISOString().slice(0, 10);
+    const day = (ms: number) => localDate(ms, at.timeZone);
     throw inputError({
       source: series.source,
       place: 'date',
       value: day(at.fromMs),
-      expected: `a day from ${day(series.startMs)} to ${day(series.startMs + series.values.length * series.stepMs)}`,
+      expected: `a day from ${day(series.startMs)} to ${day(series.startMs + series.values.length * series.stepMs - 1)}`,
     });
   }
   return { ...series, startMs: series.startMs + first * series.stepMs + at.shiftMs, values };

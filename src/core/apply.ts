@@ -1,6 +1,7 @@
 import type { Command, CommandOutcome, EndReason } from '../domain/command.ts';
 import type { Fact } from '../domain/fact.ts';
 import { eventEndMs, eventStartMs, type GridEvent } from '../domain/program.ts';
+import type { Approval } from '../domain/safety.ts';
 import { startOfLocalDay } from '../domain/time.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import type { CoreSettings } from './settings.ts';
@@ -48,11 +49,8 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
     case 'site.safety-configured':
       state.safety.set(fact.siteId, fact.safety);
       return;
-    case 'site.control-approved': {
-      const list = state.approvals.get(fact.approval.siteId) ?? [];
-      state.approvals.set(fact.approval.siteId, [...list, fact.approval]);
-      return;
-    }
+    case 'site.control-approved':
+      return approved(state, fact.approval);
     case 'resource.registered':
       state.resources.set(fact.resourceId, fact);
       return;
@@ -87,6 +85,11 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
     case 'undo.sent':
       return undoSent(state, fact, atMs);
   }
+}
+
+function approved(state: CoreState, approval: Approval): void {
+  const list = state.approvals.get(approval.siteId) ?? [];
+  state.approvals.set(approval.siteId, [...list, approval]);
 }
 
 function created(
