@@ -13,7 +13,12 @@ export async function runVpp(argv: readonly string[], io: CliIo): Promise<number
   } catch (e) {
     if (isUsageError(e)) return e.exitCode === 0 ? 0 : 2;
     if (e instanceof InputError) {
-      io.err(`${e.message.split('\n').map((line) => `error: ${line}`).join('\n')}\n`);
+      io.err(
+        `${e.message
+          .split('\n')
+          .map((line) => `error: ${line}`)
+          .join('\n')}\n`,
+      );
       return 2;
     }
     io.err(`This is a bug of vpp-testbed, please report it with the lines below.\n${stackOf(e)}\n`);

@@ -161,7 +161,12 @@ function readJson<T>(path: string, shownAs: string): T {
 function logBytes(dir: string, folder: string): Uint8Array {
   const path = join(dir, 'log.jsonl');
   if (existsSync(path)) return readFileSync(path);
-  throw inputError({ source: `${folder}/log.jsonl`, place: 'whole file', value: 'no such file', expected: 'the log of a run' });
+  throw inputError({
+    source: `${folder}/log.jsonl`,
+    place: 'whole file',
+    value: 'no such file',
+    expected: 'the log of a run',
+  });
 }
 
 /** Of the octets as they stand, so that any change shows. */
@@ -197,7 +202,14 @@ export async function reportCommand(io: CliIo, folder: string, flags: GlobalOpti
   const measures = measure(records);
   const expectations = checkExpectations({ scenario, records, measures });
   const { name, title, seed } = scenario;
-  const run = { scenario: name, title, seed, version: measures.run.version, hash: hashOf(bytes), replayCommand: replay.replayCommand };
+  const run = {
+    scenario: name,
+    title,
+    seed,
+    version: measures.run.version,
+    hash: hashOf(bytes),
+    replayCommand: replay.replayCommand,
+  };
   const files = await writeReport({ dir, records, measures, expectations, run });
   if (flags.json === true) io.out(`${JSON.stringify(summaryOf({ run, measures, expectations }), null, 2)}\n`);
   else for (const f of files) io.out(`${relative(io.cwd, f)}\n`);

@@ -67,7 +67,12 @@ async function defaultExport(path: string, word: string): Promise<unknown> {
   } catch (e) {
     if (e instanceof InputError) throw e;
     const value = String(e).split('\n')[0] ?? '';
-    throw inputError({ source: word, place: 'whole file', value, expected: 'a script that loads and exports a scenario as default' });
+    throw inputError({
+      source: word,
+      place: 'whole file',
+      value,
+      expected: 'a script that loads and exports a scenario as default',
+    });
   }
 }
 

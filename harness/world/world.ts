@@ -25,6 +25,7 @@ import { type Home, makeHomes } from './homes.ts';
 import type { WorldInputs } from './inputs.ts';
 import { bidsOf, clear } from './market.ts';
 import { type MeteredSite, startMetering } from './metering.ts';
+import { type Partners, startPartners } from './partners.ts';
 import { makeProfiles, type Profiles } from './profiles.ts';
 import { setUpInputs, sitesInWorld } from './setUp.ts';
 import { alertOfStep, commandOfStep, devicesOfStep, noticeMs, offerOfStep } from './timeline.ts';
@@ -85,9 +86,9 @@ export function runWorld(request: WorldRequest): WorldResult {
   publish(world);
   scheduleAlerts(world);
   for (const step of scenario.timeline) scheduleStep(world, step);
-  scheduleOwners(world);
+  cutOff(world);
   scheduleFaults({ ...request, scheduler: kernel, record: world.record, targets: targetsOf(world) });
-  meterAll(world);
+  meterAll(world, request.events ? startPartners({ scenario, scheduler: kernel, homes: world.homes, driver }) : null);
   progress(request, kernel, startMs, endMs);
   kernel.run(endMs);
   return { executed: kernel.executed(), core: driver.core };
@@ -282,34 +283,11 @@ function setReserve(world: World, step: Extract<TimelineStep, { kind: 'setReserv
   });
 }
 
-/** Homes that have no connection at all, and owners who decline each event when it is offered. */
-function scheduleOwners(world: World): void {
-  const { homes, fleet, driver, kernel, request } = world;
+/** Homes that have no connection at all. */
+function cutOff({ homes, fleet }: World): void {
   homes.forEach((h, i) => {
     if (h.offline) fleet.setLink(i, false, 'this home has no connection');
   });
-  const decline = homes.filter((h) => h.optsOut && h.enrolled);
-  if (decline.length === 0 || !request.events) return;
-  const declined = new Set<string>();
-  const look = (): void => {
-    for (const { event, status } of driver.core.state.events.values()) {
-      if (status !== 'offered' || declined.has(event.eventId)) continue;
-      declined.add(event.eventId);
-      for (const h of decline) {
-        const programs = request.scenario.programs.filter((p) => p.groups.includes(h.group.group));
-        if (!programs.some((p) => p.programId === event.programId)) continue;
-        driver.input({
-          kind: 'answer-event',
-          eventId: event.eventId,
-          resourceId: h.deviceId,
-          answer: 'opt-out',
-          by: 'owner',
-        });
-      }
-    }
-    kernel.at(kernel.nowMs() + 5 * 60_000, look, PRIORITY.wire);
-  };
-  kernel.at(kernel.nowMs() + 60_000, look, PRIORITY.wire);
 }
 
 function targetsOf(world: World) {
@@ -318,7 +296,7 @@ function targetsOf(world: World) {
   return { clouds, fields, homes, setLink };
 }
 
-function meterAll(world: World): void {
+function meterAll(world: World, partners: Partners | null): void {
   const { request, kernel, fleet, homes, fields, driver } = world;
   const { scenario } = request;
   const advanced = (i: number) => {
@@ -339,7 +317,8 @@ function meterAll(world: World): void {
     onInterval: (interval, wh) => {
       world.record(interval);
       request.onMeter?.(interval);
-      const { siteId, startMs } = interval;
+      const { siteId, startMs, endMs } = interval;
+      partners?.metered(siteId, { startMs, endMs, usageWh: wh.gridWh });
       driver.input({
         kind: 'meter',
         siteId,
