@@ -15,7 +15,8 @@ import { randomSource } from './kernel/random.ts';
 import type { Overrides } from './overrides.ts';
 import { VERSION } from './version.ts';
 import type { Segment } from './wire/pipe.ts';
-import { loadInputs, type Note, type WorldInputs } from './world/inputs.ts';
+import { loadInputs, type WorldInputs } from './world/inputs.ts';
+import type { Note } from './world/textFile.ts';
 import { prepare, runWorld } from './world/world.ts';
 
 /** One run of a scenario: two worlds, one log, measures, a verdict. */

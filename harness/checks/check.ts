@@ -7,23 +7,10 @@ import { localDateTime, localParts } from '../../src/domain/time.ts';
 import type { LogRecord } from '../../src/ports/records.ts';
 import { checkDelivered, checkParticipation, checkShortfall } from './energy.ts';
 import { type CommandLife, type Evidence, eventOfCommand, gather, inStorm } from './evidence.ts';
-import { breaches, firstBreach } from './never.ts';
+import type { CheckContext, Judged } from './judged.ts';
+import { breaches, firstBreach, missingSubject } from './never.ts';
 
 /** Judges a run by the expectations of its scenario, from the run log and the measures alone. */
-export interface Judged {
-  readonly passed: boolean;
-  readonly expected: string;
-  readonly found: string;
-  readonly where: string;
-  readonly when: string;
-}
-
-export interface CheckContext {
-  readonly scenario: Scenario;
-  readonly evidence: Evidence;
-  readonly measures: RunMeasures;
-}
-
 export function checkExpectations(run: {
   readonly scenario: Scenario;
   readonly records: Iterable<LogRecord>;
@@ -60,15 +47,20 @@ function judge(x: Expectation, ctx: CheckContext): Judged {
 }
 
 function checkNever(x: Extract<Expectation, { kind: 'never' }>, { evidence, measures }: CheckContext): Judged {
+  const expected = `never ${x.what}`;
+  const missing = missingSubject(x.what, evidence, measures);
+  if (missing !== null) {
+    return {
+      passed: false,
+      expected,
+      found: `nothing to look at: no ${missing}`,
+      where: 'whole run',
+      when: 'whole run',
+    };
+  }
   const found = breaches(x.what, evidence, measures);
   const first = firstBreach(found, evidence.timeZone);
-  return {
-    passed: found.length === 0,
-    expected: `never ${x.what}`,
-    found: first.what,
-    where: first.where,
-    when: first.when,
-  };
+  return { passed: found.length === 0, expected, found: first.what, where: first.where, when: first.when };
 }
 
 function checkBy(x: Extract<Expectation, { kind: 'by' }>, { scenario, evidence }: CheckContext): Judged {
@@ -129,6 +121,7 @@ function hourEnding(atMs: number, timeZone: string): number {
 
 function checkHours(x: Extract<Expectation, { kind: 'dispatchedHours' }>, { evidence: e }: CheckContext): Judged {
   const hours = new Set<number>();
+  const isThere = x.programId === undefined ? e.programs.size > 0 : e.programs.has(x.programId);
   for (const r of e.ordered) {
     if (r.kind !== 'fact' || r.fact.type !== 'dispatch.planned') continue;
     const { eventId, periodStartMs, periodEndMs, plannedW } = r.fact.dispatch;
@@ -140,9 +133,9 @@ function checkHours(x: Extract<Expectation, { kind: 'dispatchedHours' }>, { evid
   const found = [...hours].sort((a, b) => a - b);
   const wanted = [...x.equals].sort((a, b) => a - b);
   return {
-    passed: found.join() === wanted.join(),
+    passed: isThere && found.join() === wanted.join(),
     expected: `dispatched in hours ending ${list(wanted)}`,
-    found: `hours ending ${list(found)}`,
+    found: isThere ? `hours ending ${list(found)}` : 'no such program',
     where: x.programId ?? 'all programs',
     when: 'whole run',
   };
@@ -153,10 +146,12 @@ const list = (xs: readonly (number | string)[]): string => (xs.length === 0 ? 'n
 function checkAwarded(x: Extract<Expectation, { kind: 'awarded' }>, { evidence: e }: CheckContext): Judged {
   const words = (rows: readonly { hour: number; quantityKw: number }[]) =>
     list([...rows].sort((a, b) => a.hour - b.hour).map((r) => `HE${r.hour} ${r.quantityKw} kW`));
-  const rows = e.awards
-    .filter((a) => a.programId === x.programId && a.awardedW > 0)
+  const answers = e.awards.filter((a) => a.programId === x.programId);
+  const rows = answers
+    .filter((a) => a.awardedW > 0)
     .map((a) => ({ hour: hourEnding(a.startMs, e.timeZone), quantityKw: a.awardedW / 1000 }));
-  const [found, expected] = [words(rows), words(x.equals)];
+  const [taken, expected] = [words(rows), words(x.equals)];
+  const found = answers.length === 0 ? 'no answer of the market' : taken;
   return { passed: found === expected, expected, found, where: x.programId, when: 'whole run' };
 }
 
@@ -201,8 +196,9 @@ function checkSoc(x: Extract<Expectation, { kind: 'socPct' }>, { scenario, evide
   let usable = 0;
   for (const r of e.meters) {
     const site = e.sites.get(r.siteId);
-    if (site?.group !== x.group || !(r.startMs <= atMs && atMs < r.endMs)) continue;
-    stored += r.storedStartMj;
+    const atEnd = atMs === e.endMs && r.endMs === atMs;
+    if (site?.group !== x.group || !(atEnd || (r.startMs <= atMs && atMs < r.endMs))) continue;
+    stored += atEnd ? r.storedEndMj : r.storedStartMj;
     usable += site.usableMj;
   }
   const bounds = [x.atLeast === undefined ? '' : `≥ ${x.atLeast} %`, x.atMost === undefined ? '' : `≤ ${x.atMost} %`];

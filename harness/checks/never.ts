@@ -51,6 +51,42 @@ const RULES: Readonly<Record<NeverWhat, Rule>> = {
     })),
 };
 
+interface Subject {
+  readonly what: string;
+  readonly isThere: (e: Evidence, m: RunMeasures) => boolean;
+}
+
+const METERED: Subject = { what: 'meter interval', isThere: (e) => e.meters.some((m) => e.sites.has(m.siteId)) };
+const FIELD_SITE: Subject = {
+  what: 'BESS site',
+  isThere: (e) => [...e.sites.values()].some((s) => s.siteKind === 'bess'),
+};
+const OFFERED: Subject = { what: 'event', isThere: (e) => e.events.size > 0 };
+
+/** What each rule watches. Where there is none of it, the rule has seen nothing and proves nothing. */
+const SUBJECTS: Readonly<Record<NeverWhat, Subject>> = {
+  'discharge-below-reserve': METERED,
+  'storm-discharge': METERED,
+  'control-without-approval': FIELD_SITE,
+  'control-before-read': FIELD_SITE,
+  'control-after-stop': FIELD_SITE,
+  'not-enrolled-dispatch': OFFERED,
+  'opted-out-dispatch': OFFERED,
+  'dispatch-outside-window': {
+    what: 'program with a price trigger',
+    isThere: (e) => [...e.programs.values()].some((p) => p.trigger.kind === 'day-ahead-price'),
+  },
+  'power-above-limit': METERED,
+  'test-alert-acted': { what: 'alert', isThere: (e) => e.ordered.some((r) => r.kind === 'alert') },
+  'ledger-residual': { what: 'meter interval', isThere: (_, m) => m.ledger.intervals > 0 },
+};
+
+/** What a rule would have to look at and does not find; null when it is there. */
+export function missingSubject(what: NeverWhat, e: Evidence, m: RunMeasures): string | null {
+  const subject = SUBJECTS[what];
+  return subject.isThere(e, m) ? null : subject.what;
+}
+
 const wh = (mj: number): string => `${(mj / 3_600_000).toFixed(1)} Wh`;
 
 function belowReserve(e: Evidence): Breach[] {

@@ -10,6 +10,7 @@ import type { RandomSource } from '../../src/ports/random.ts';
 import type { LogBody } from '../../src/ports/records.ts';
 import { BytePipe, type Segment } from '../wire/pipe.ts';
 import { approvalOf, MAP_REVISION } from './setUp.ts';
+import { specOf } from './spec.ts';
 
 /**
  * A utility-scale site in the world: the connector (our master), the RTAC (the outstation) and the TCP connection
@@ -196,20 +197,10 @@ class Site implements FieldSite {
 }
 
 function rtacConfig(b: Bess) {
-  const oneWay = Math.sqrt(b.roundTripRatio);
-  const usableWh = b.usableKwh * 1000;
   return {
     siteId: b.siteId,
     addresses: ADDRESSES,
-    battery: {
-      usableWh,
-      chargeWMax: kwToW(b.chargeKwMax),
-      dischargeWMax: kwToW(b.dischargeKwMax),
-      chargeRatio: oneWay,
-      dischargeRatio: oneWay,
-      standbyW: Math.round(b.standbyW),
-      storedWh: (usableWh * b.socPct) / 100,
-    },
+    battery: specOf(b, b.socPct),
     reservePct: b.reservePct,
     rampWPerS: kwToW(b.rampKwPerS),
     watchdogMs: durationMs(b.watchdog),

@@ -4,6 +4,7 @@ import type { HomeGroup, Scenario } from '../../scenarios/schema.ts';
 import type { BatterySpec } from '../../simulators/battery/physics.ts';
 import { clamp, kwToW } from '../../src/domain/units.ts';
 import type { RandomSource, RandomStream } from '../../src/ports/random.ts';
+import { specOf } from './spec.ts';
 
 /**
  * The homes of a scenario, one by one. Each home draws from a stream of its own name, so that a group that grows or a
@@ -38,29 +39,18 @@ export function makeHomes(scenario: Scenario, random: RandomSource): Home[] {
 function makeHome(group: HomeGroup, index: number, random: RandomSource): Home {
   const deviceId = homeDeviceId(group.group, index);
   const draw = random(`home/${deviceId}`);
-  const b = batteryOf(group);
-  const oneWay = Math.sqrt(b.roundTripRatio);
   const socPct = clamp(
     draw.uniform(group.socPct.mean - group.socPct.spread, group.socPct.mean + group.socPct.spread),
     0,
     100,
   );
-  const usableWh = b.usableKwh * 1000;
   return {
     deviceId,
     siteId: homeSiteId(group.group, index),
     customerId: `${deviceId}-owner`,
     customerName: nameOf(draw),
     group,
-    spec: {
-      usableWh,
-      chargeWMax: kwToW(b.chargeKwMax),
-      dischargeWMax: kwToW(b.dischargeKwMax),
-      chargeRatio: oneWay,
-      dischargeRatio: oneWay,
-      standbyW: Math.round(b.standbyW),
-      storedWh: (usableWh * socPct) / 100,
-    },
+    spec: specOf(batteryOf(group), socPct),
     socPct,
     loadShape: draw.int(0, LOAD_SHAPES - 1),
     loadScale: clamp(draw.normal(1, group.load.spread), 0.2, 3),

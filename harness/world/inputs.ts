@@ -15,6 +15,7 @@ import type { RandomSource } from '../../src/ports/random.ts';
 import type { Series, WeatherAlert } from '../../src/ports/series.ts';
 import { readMetered } from './metered.ts';
 import { pricesOf } from './series.ts';
+import type { Note, TextFile } from './textFile.ts';
 
 /** What drives a run from outside: prices, weather, alerts; from files where the scenario names some, else from the seed. */
 export interface WorldInputs {
@@ -30,17 +31,6 @@ export interface WorldInputs {
     { readonly load: readonly Series[] | undefined; readonly pv: readonly Series[] | undefined }
   >;
   readonly notes: readonly Note[];
-}
-
-/** Something a reader had to say about a file: a gap, a value left out. */
-export interface Note {
-  readonly source: string;
-  readonly what: string;
-}
-
-export interface TextFile {
-  readonly text: string;
-  readonly source: string;
 }
 
 /** Days of meter history before the run: ten similar days for a baseline need at most sixteen, with one event day. */

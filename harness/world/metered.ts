@@ -6,7 +6,7 @@ import { inputError } from '../../src/domain/errors.ts';
 import { instantOfLocal, localDate, startOfLocalDay } from '../../src/domain/time.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_HOUR, MS_PER_MIN } from '../../src/domain/units.ts';
 import { type Series, valueAt } from '../../src/ports/series.ts';
-import type { Note, TextFile } from './inputs.ts';
+import type { Note, TextFile } from './textFile.ts';
 
 /**
  * Metered load and generation as profiles of a run. A file seldom covers the days of the run, so its whole local days are

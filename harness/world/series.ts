@@ -6,7 +6,7 @@ import { instantOfLocal, localDate, localParts, startOfLocalDay } from '../../sr
 import { type EpochMs, MS_PER_HOUR } from '../../src/domain/units.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import type { Series } from '../../src/ports/series.ts';
-import type { Note, TextFile } from './inputs.ts';
+import type { Note, TextFile } from './textFile.ts';
 
 /** Prices of a run, from a file, from 24 numbers or from the seed. */
 export interface PriceRequest {
