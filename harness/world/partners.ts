@@ -33,7 +33,7 @@ export function startPartners(request: {
   const declined = new Set<string>();
   const reported = new Set<string>();
 
-  const fetch = (): void => {
+  const askForEvents = (): void => {
     const nowMs = scheduler.nowMs();
     for (const { event, status } of driver.core.state.events.values()) {
       if (status === 'offered' && !declined.has(event.eventId)) {
@@ -45,7 +45,7 @@ export function startPartners(request: {
         report(event);
       }
     }
-    scheduler.at(nowMs + FETCH_MS, fetch, PRIORITY.wire);
+    scheduler.at(nowMs + FETCH_MS, askForEvents, PRIORITY.wire);
   };
 
   const decline = (event: GridEvent): void => {
@@ -76,7 +76,7 @@ export function startPartners(request: {
     return homes.filter((h) => h.enrolled && groups.includes(h.group.group));
   };
 
-  scheduler.at(scheduler.nowMs() + MS_PER_MIN, fetch, PRIORITY.wire);
+  scheduler.at(scheduler.nowMs() + MS_PER_MIN, askForEvents, PRIORITY.wire);
   return {
     metered(siteId, reading) {
       const list = readings.get(siteId) ?? [];
