@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { measure } from '../reports/measures.ts';
 import type { RunMeasures } from '../reports/measureTypes.ts';
@@ -197,7 +197,18 @@ export interface ReplayFile {
   readonly replayCommand: string;
 }
 
+/** What every run folder holds: a folder with other things in it is somebody's and is left alone. */
+const MARK = 'log.jsonl';
+
 function emptyFolder(dir: string): void {
+  if (existsSync(dir) && readdirSync(dir).length > 0 && !existsSync(join(dir, MARK))) {
+    throw inputError({
+      source: dir,
+      place: 'run folder',
+      value: 'other files',
+      expected: 'an empty folder, or one of an earlier run',
+    });
+  }
   try {
     rmSync(dir, { recursive: true, force: true });
     mkdirSync(dir, { recursive: true });
@@ -217,7 +228,7 @@ export async function runToFolder(
   const inputs = load(options);
   const { dir } = options;
   emptyFolder(dir);
-  const file = new LogFile(join(dir, 'log.jsonl'));
+  const file = new LogFile(join(dir, MARK));
   const result = simulateWith({ ...options, onLine: (line) => file.add(line) }, inputs);
   file.close();
   const replay: ReplayFile = {

@@ -53,7 +53,14 @@ function take(c: Collection, r: LogRecord): void {
     case 'link':
       c.links.change(r.siteId, !r.up, r.atMs);
       return step(c, r.siteId, r.atMs, r.up ? 'link up' : 'link lost', '');
+    case 'points-map':
+      c.provenance.push({ what: `points map of ${r.siteId}: ${r.revision}`, ...r.provenance });
+      return c.field(r.siteId).feed.take(r);
+    case 'points':
+    case 'site-state':
+      return c.field(r.siteId).feed.take(r);
     case 'plant':
+      c.field(r.siteId).feed.take(r);
       return step(c, r.siteId, r.atMs, `plant ${r.state}`, `${r.powerW} W: ${r.cause}`);
     case 'field':
       return step(c, r.siteId, r.atMs, r.what, r.detail);

@@ -14,6 +14,7 @@ import type {
   LedgerMeasure,
   ProvenanceLine,
 } from './measureTypes.ts';
+import { SiteFeed } from './siteFeed.ts';
 
 /** Lists that grow with the length of a run stop here; counts go on. */
 export const LIMITS = { incidents: 50_000, refusals: 1_000, fieldSteps: 500, openLedger: 20 } as const;
@@ -83,6 +84,7 @@ interface FieldSite {
   /** Controls sent since the last step of another kind, by their detail. */
   readonly repeated: Map<string, Writable<FieldStep>>;
   stepsLeftOut: number;
+  readonly feed: SiteFeed;
 }
 
 export class Collection {
@@ -156,7 +158,7 @@ export class Collection {
   field(siteId: string): FieldSite {
     let site = this.fields.get(siteId);
     if (site === undefined) {
-      site = { counts: new Map(), steps: [], repeated: new Map(), stepsLeftOut: 0 };
+      site = { counts: new Map(), steps: [], repeated: new Map(), stepsLeftOut: 0, feed: new SiteFeed() };
       this.fields.set(siteId, site);
     }
     return site;

@@ -1,7 +1,9 @@
 import { isoUtc, localDateTime } from '../src/domain/time.ts';
 import { MJ_PER_WH } from '../src/domain/units.ts';
-import type { LogRecord } from '../src/ports/records.ts';
+import type { LogRecord, PointsOfSite } from '../src/ports/records.ts';
 import type { RunMeasures } from './measureTypes.ts';
+import { pointName, pointValue } from './siteFeed.ts';
+import { flagWords } from './words.ts';
 
 /**
  * Tables for spreadsheets: RFC 4180, CRLF, UTF-8, a header whose names carry their units, "." as decimal point, empty =
@@ -121,6 +123,36 @@ export function* meterCsv(records: Iterable<LogRecord>): Generator<string> {
       yield csvLine(['without events', r.siteId, ...head, ...energy, null, null, null, null]);
     else
       yield csvLine(['as run', r.siteId, ...head, ...energy, wh(r.loadMj), wh(r.pvMj), wh(r.storedEndMj), r.stormMs]);
+  }
+}
+
+/** Every raw point of every DNP3 site as the log has it, in order of time: changes only, an irregular feed. */
+export function* pointsCsv(records: Iterable<LogRecord>): Generator<string> {
+  yield csvLine([
+    'siteId',
+    'readUtc',
+    'point',
+    'meaning',
+    'raw',
+    'value',
+    'unit',
+    'flags',
+    'atUtc',
+    'timeQuality',
+    'source',
+  ]);
+  const maps = new Map<string, PointsOfSite['points'][number]>();
+  for (const r of records) {
+    if (r.kind === 'points-map') for (const p of r.points) maps.set(`${r.siteId}/${pointName(p.type, p.index)}`, p);
+    if (r.kind !== 'points') continue;
+    for (const p of r.points) {
+      const name = pointName(p.type, p.index);
+      const known = maps.get(`${r.siteId}/${name}`);
+      const value = known === undefined ? null : pointValue(known, p.value);
+      const [meaning, unit] = [known?.meaning ?? null, known?.unit ?? null];
+      const quality = [flagWords(p.type, p.flags), isoUtc(p.atMs), p.quality, p.source];
+      yield csvLine([r.siteId, isoUtc(r.atMs), name, meaning, p.value, value, unit, ...quality]);
+    }
   }
 }
 

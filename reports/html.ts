@@ -1,11 +1,12 @@
 import { localClock } from '../src/domain/time.ts';
 import { localTimes } from './csv.ts';
 import { escapeScriptJson } from './escape.ts';
-import { eventPlot, seriesPlots } from './htmlCharts.ts';
+import { eventPlot, fieldPlots, seriesPlots } from './htmlCharts.ts';
 import { CLIENT } from './htmlClient.ts';
 import { eventParticipation, eventPerformance, type Times } from './htmlEvents.ts';
 import { chartBox, figure, type Html, html, section, table, text } from './htmlParts.ts';
-import { books, cloudsAndFaults, commands, origins, sites } from './htmlSections.ts';
+import { books, cloudsAndFaults, commands, origins } from './htmlSections.ts';
+import { sites } from './htmlSites.ts';
 import { STYLE } from './htmlStyle.ts';
 import type { RunMeasures } from './measureTypes.ts';
 import { type ExpectationResult, type RunInfo, verdictOf } from './verdict.ts';
@@ -35,7 +36,7 @@ export function reportHtml(parts: Parts, assets: { readonly plotScript: string; 
   };
   const t: Times = { local: localTimes(m), clock };
   const shown = m.events.slice(0, EVENTS_MAX);
-  const plots = [...shown.map(eventPlot), ...seriesPlots(m)];
+  const plots = [...shown.map(eventPlot), ...seriesPlots(m), ...fieldPlots(m)];
   const body = html`${head(parts, t)}
 <nav aria-label="Contents"><ul>${NAV.map(([id, label]) => html`<li><a href="#${id}">${label}</a></li>`)}</ul></nav>
 <main>${expectationsSection(parts)}${performance(m, t)}${participation(m, t)}${movement(m)}${commands(m, t)}${sites(m, t)}${cloudsAndFaults(m, t)}${books(m, t)}${origins(m, run)}</main>

@@ -1,5 +1,5 @@
 import { COLOR, groupColor, meanKw } from './charts.ts';
-import type { EventMeasure, RunMeasures, SeriesMeasure } from './measureTypes.ts';
+import type { EventMeasure, FeedSample, RunMeasures, SeriesMeasure } from './measureTypes.ts';
 
 /** What the script in the report draws with uPlot. x is in whole seconds UTC, one more than the intervals. */
 export interface PlotSpec {
@@ -9,13 +9,16 @@ export interface PlotSpec {
   readonly x: readonly number[];
   readonly range: readonly [number, number] | null;
   readonly series: readonly PlotLine[];
+  /** A second scale on the right, for the lines that say so. */
+  readonly right?: { readonly unit: string; readonly range: readonly [number, number] };
 }
 
 export interface PlotLine {
   readonly label: string;
   readonly color: string;
-  readonly style: 'step' | 'dash' | 'dots' | 'bar';
+  readonly style: 'step' | 'dash' | 'dots' | 'bar' | 'area';
   readonly values: readonly (number | null)[];
+  readonly onRight?: true;
 }
 
 /** Two decimals are what a reader can see; the tables have the exact Wh. */
@@ -83,6 +86,47 @@ export function seriesPlots(m: RunMeasures): PlotSpec[] {
     { ...base, id: 'plot-price', title: 'Prices', unit: '$/MWh', series: priceLines(s) },
   ];
   return plots.filter((p) => p.series.some((l) => l.values.some((v) => v !== null)));
+}
+
+/** Sites whose chart is drawn; the id counts the fields of the measures. */
+const FIELD_PLOTS_MAX = 20;
+
+/** Setpoint, power and state of charge of each site whose points are in the log. */
+export const fieldPlots = (m: RunMeasures): PlotSpec[] =>
+  m.fields.slice(0, FIELD_PLOTS_MAX).flatMap((f, i) => {
+    const plot = f.feed === null ? null : fieldPlot(f.feed.samples, `plot-site-${i}`, f.siteId, m.run.endMs);
+    return plot === null ? [] : [plot];
+  });
+
+function fieldPlot(samples: readonly FeedSample[], id: string, siteId: string, endMs: number): PlotSpec | null {
+  if (samples.length === 0) return null;
+  const now: Record<FeedSample['what'], number | null> = { target: null, enabled: 0, read: null, plant: 0, soc: null };
+  const x: number[] = [];
+  const rows: (typeof now)[] = [];
+  for (const s of samples) {
+    now[s.what] = s.value;
+    if (x[x.length - 1] === s.atMs / 1000) rows.pop();
+    else x.push(s.atMs / 1000);
+    rows.push({ ...now });
+  }
+  const points = (label: string, color: string, style: PlotLine['style'], f: (r: typeof now) => number | null) =>
+    line(label, color, style, rows.map(f));
+  return {
+    id,
+    title: `${siteId}: setpoint, power and state of charge`,
+    unit: 'kW',
+    x: [...x, Math.max(endMs / 1000, x[x.length - 1] ?? 0)],
+    range: null,
+    right: { unit: '%', range: [0, 100] },
+    series: [
+      points('Power of the plant', COLOR.delivered, 'area', (r) => r.plant),
+      points('Setpoint, while the site follows it', COLOR.requested, 'dash', (r) =>
+        r.enabled === 1 ? r.target : null,
+      ),
+      points('Power as read', COLOR.metered, 'dots', (r) => r.read),
+      { ...points('State of charge as read (%)', COLOR.baseline, 'step', (r) => r.soc), onRight: true },
+    ],
+  };
 }
 
 const toKw = (w: number | null): number | null => (w === null ? null : w / 1000);

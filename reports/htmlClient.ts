@@ -19,11 +19,13 @@ export const CLIENT = `
     const color = isDark ? lighter[line.color] || line.color : line.color;
     const s = { label: line.label, stroke: color, width: 2, points: { show: false },
       value: (u, v) => (v === null ? '\\u2013' : String(v)) };
+    if (line.onRight) s.scale = 'right';
     if (line.style === 'bar') {
       s.fill = color + 'b0'; s.width = 0;
       s.paths = uPlot.paths.bars({ size: [0.82, 120], align: 1 });
     } else {
       s.paths = uPlot.paths.stepped({ align: 1 });
+      if (line.style === 'area') { s.fill = color + '38'; s.width = 1; }
       if (line.style === 'dash') s.dash = [8, 5];
       if (line.style === 'dots') s.dash = [2, 4];
     }
@@ -40,16 +42,18 @@ export const CLIENT = `
     const grid = { stroke: isDark ? '#28344a' : '#e2e8f0', width: 1 };
     const colors = [null, ...plot.series.map((l) => seriesOf(l, isDark).stroke)];
     const width = Math.max(260, box.clientWidth);
-    const all = plot.series.flatMap((l) => l.values).filter((v) => v !== null);
+    const all = plot.series.filter((l) => !l.onRight).flatMap((l) => l.values).filter((v) => v !== null);
     const low = Math.min(0, ...all), high = Math.max(0, ...all), pad = (high - low || 1) * 0.06;
     const range = plot.range || [low < 0 ? low - pad : 0, high + pad];
     const u = new uPlot({
       title: plot.title + ' (' + plot.unit + ')',
       width, height: width < 520 ? 240 : 300,
-      scales: { y: { range: () => range } },
+      scales: { y: { range: () => range }, ...(plot.right ? { right: { range: () => plot.right.range } } : {}) },
       axes: [
         { stroke: ink, grid, ticks: grid, space: 64, values: (u, ticks) => ticks.map((t) => clock.format(t * 1000)) },
         { stroke: ink, grid, ticks: grid, size: 56 },
+        ...(plot.right ? [{ scale: 'right', side: 1, stroke: ink, grid: { show: false }, ticks: grid, size: 64,
+          values: (u, ticks) => ticks.map((v) => v + ' ' + plot.right.unit) }] : []),
       ],
       tzDate: (t) => uPlot.tzDate(new Date(t * 1000), data.timeZone),
       legend: { markers: { width: 0, fill: (u, i) => colors[i] } },

@@ -1,9 +1,9 @@
 import { isoUtc } from '../src/domain/time.ts';
 import type { Times } from './htmlEvents.ts';
 import { figure, type Html, html, section, table, text } from './htmlParts.ts';
-import type { FieldMeasure, FieldStep, RunMeasures } from './measureTypes.ts';
+import type { RunMeasures } from './measureTypes.ts';
 import type { RunInfo } from './verdict.ts';
-import { askWords, duration, END_WORDS, STANDING_WORDS, STATUS_WORDS } from './words.ts';
+import { askWords, END_WORDS, STANDING_WORDS, STATUS_WORDS } from './words.ts';
 
 /** Rows that a reader can look through; the CSV files and the run log hold all. */
 const ROWS_MAX = 300;
@@ -52,44 +52,6 @@ export function commands(m: RunMeasures, t: Times): Html {
   });
   return section('commands', 'Commands', counts, list, html`<h3>Refused requests</h3>`, refusals);
 }
-
-export function sites(m: RunMeasures, t: Times): Html {
-  const bess = new Set(m.devices.filter((d) => d.siteKind === 'bess').map((d) => d.siteId));
-  const fields = m.fields.filter((f) => bess.has(f.siteId) || f.operates + f.integrityReads > 0);
-  if (fields.length === 0)
-    return section('sites', 'Utility-scale sites', html`<p class="none">No site was reached over DNP3.</p>`);
-  const summary = table({
-    caption: 'DNP3 connections',
-    columns: [
-      { label: 'Site' },
-      ...['Link lost for', 'Full reads', 'Controls sent', 'Carried out', 'Refused', 'Unknown'].map(num),
-    ],
-    rows: fields.map((f) => [
-      text(f.siteId),
-      figure(f.linkDownMs, f.linkDownMs === 0 ? 'never' : duration(f.linkDownMs)),
-      ...[f.integrityReads, f.operates, f.operated, f.refused, f.unknown].map((n) => figure(n, String(n))),
-    ]),
-  });
-  return section(
-    'sites',
-    'Utility-scale sites',
-    summary,
-    fields.map((f) => siteSteps(f, t)),
-  );
-}
-
-function siteSteps(f: FieldMeasure, t: Times): Html {
-  const steps = f.steps.slice(0, ROWS_MAX);
-  const out = f.steps.length - steps.length + f.stepsLeftOut;
-  return html`<details><summary>${f.siteId}: what happened, in order</summary>${table({
-    caption: `Link, plant and controls of ${f.siteId}${out > 0 ? `; ${out} later steps are in log.jsonl` : ''}`,
-    columns: [{ label: 'When' }, { label: 'What' }, { label: 'Detail' }, { label: 'Repeated' }],
-    rows: steps.map((s) => [text(t.local(s.atMs)), text(s.what), text(s.detail), text(repeats(s, t))]),
-  })}</details>`;
-}
-
-const repeats = (s: FieldStep, t: Times): string =>
-  s.times === 1 ? '' : `${s.times} times until ${t.clock(s.lastMs)}`;
 
 export function cloudsAndFaults(m: RunMeasures, t: Times): Html {
   const faults = table({

@@ -1,7 +1,8 @@
 import type { CommandRoute, CommandStatus, EndReason, OperatingMode } from '../src/domain/command.ts';
-import type { ExclusionReason, Program } from '../src/domain/program.ts';
+import type { ExclusionReason, Program, Provenance } from '../src/domain/program.ts';
 import type { EpochMs } from '../src/domain/units.ts';
-import type { RunStarted, SiteInWorld } from '../src/ports/records.ts';
+import type { RawPoint } from '../src/ports/field.ts';
+import type { RunStarted, SiteInWorld, SiteState } from '../src/ports/records.ts';
 
 /**
  * The figures of a run. Energy is whole Wh; every total is the sum of its parts, whichever way it is cut: interval ×
@@ -285,6 +286,46 @@ export interface FieldMeasure {
   readonly steps: readonly FieldStep[];
   /** Steps beyond the limit, left out of `steps`. */
   readonly stepsLeftOut: number;
+  /** What the master read; null when the log has no points of the site. */
+  readonly feed: FeedMeasure | null;
+}
+
+export interface FeedMeasure {
+  /** The points map with the site's overrides in it. */
+  readonly revision: string;
+  readonly provenance: Provenance;
+  /** Points that were read, in the order of the map, each with its last value. */
+  readonly points: readonly FeedPoint[];
+  /** The last normalised battery as the core was told. */
+  readonly state: SiteState | null;
+  /** In order of time, for a chart. */
+  readonly samples: readonly FeedSample[];
+  /** Changes that found no room in the log. */
+  readonly leftOut: number;
+}
+
+export interface FeedPoint {
+  readonly type: RawPoint['type'];
+  /** "AI537". */
+  readonly name: string;
+  readonly key: string | null;
+  readonly meaning: string;
+  readonly unit: string;
+  readonly overridden: boolean;
+  /** As on the wire; null = not a number. */
+  readonly raw: number | null;
+  readonly value: number | null;
+  readonly flags: number;
+  readonly atMs: EpochMs;
+  readonly quality: RawPoint['timeQuality'];
+  readonly source: RawPoint['source'];
+}
+
+/** target, read, plant: kW, + discharge; enabled: 1 or 0; soc: %. `plant` is the truth, the others are as read. */
+export interface FeedSample {
+  readonly atMs: EpochMs;
+  readonly what: 'target' | 'enabled' | 'read' | 'plant' | 'soc';
+  readonly value: number | null;
 }
 
 /** One step, or the same control sent again and again to keep the site's watchdog fed, until something else happens. */

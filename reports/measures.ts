@@ -138,6 +138,7 @@ function fieldsOf(c: Collection, span: { readonly startMs: number; readonly endM
     integrityReads: f.counts.get('integrity-read') ?? 0,
     steps: f.steps,
     stepsLeftOut: f.stepsLeftOut,
+    feed: f.feed.measure(),
   }));
 }
 

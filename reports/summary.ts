@@ -1,4 +1,4 @@
-import type { RunMeasures } from './measureTypes.ts';
+import type { FieldMeasure, RunMeasures } from './measureTypes.ts';
 import { type ExpectationResult, type RunInfo, type Verdict, verdictOf } from './verdict.ts';
 
 /** The shape of summary.json: everything a program needs to judge and repeat a run. */
@@ -12,7 +12,10 @@ export interface Summary {
   readonly replayCommand: string;
   readonly verdict: Verdict;
   readonly expectations: readonly ExpectationResult[];
-  readonly measures: Omit<RunMeasures, 'incidents'>;
+  /** Without the points of DNP3 sites, which csv/points.csv has. */
+  readonly measures: Omit<RunMeasures, 'incidents' | 'fields'> & {
+    readonly fields: readonly Omit<FieldMeasure, 'feed'>[];
+  };
 }
 
 export function summaryOf(parts: {
@@ -20,7 +23,8 @@ export function summaryOf(parts: {
   readonly measures: RunMeasures;
   readonly expectations: readonly ExpectationResult[];
 }): Summary {
-  const { incidents: _inLog, ...measures } = parts.measures;
+  const { incidents: _inLog, ...all } = parts.measures;
+  const measures = { ...all, fields: all.fields.map(({ feed: _inCsv, ...f }) => f) };
   const { scenario, title, seed, version, hash, replayCommand } = parts.run;
   const verdict = verdictOf(parts.expectations);
   return {

@@ -1,5 +1,7 @@
 import type { CommandStatus, EndReason } from '../src/domain/command.ts';
 import type { ExclusionReason } from '../src/domain/program.ts';
+import type { SiteAlarm } from '../src/domain/siteTelemetry.ts';
+import type { RawPoint } from '../src/ports/field.ts';
 import type { CommandMeasure, ShortfallReason } from './measureTypes.ts';
 
 /** Plain words for the closed lists, for readers who do not code. */
@@ -82,6 +84,36 @@ export const STANDING_WORDS: Readonly<Record<string, string>> = {
   derived: 'calculated from other figures',
   generated: 'generated from the seed',
 };
+
+export const ALARM_WORDS: Readonly<Record<SiteAlarm, string>> = {
+  'communication-error': 'communication error',
+  'priority-1': 'priority 1',
+  'priority-2': 'priority 2',
+  'priority-3': 'priority 3',
+  'soc-at-maximum': 'battery full',
+  'soc-too-high': 'charge at its ceiling',
+  'soc-too-low': 'charge at its reserve',
+  'soc-depleted': 'battery empty',
+  'internal-temperature-high': 'internal temperature high',
+  'external-temperature-high': 'ambient temperature high',
+  'meter-communication-error': 'meter not reached',
+};
+
+const FLAGS = ['online', 'restart', 'comm lost', 'remote forced', 'local forced'] as const;
+/** Bits 5 and 6 mean other things for each type of point. */
+const HIGH_FLAGS: Readonly<Record<RawPoint['type'], readonly [string, string]>> = {
+  AI: ['over range', 'reference error'],
+  AOS: ['over range', 'reference error'],
+  BI: ['chatter', 'reserved'],
+  BOS: ['reserved', 'reserved'],
+  CTR: ['rollover', 'discontinuity'],
+};
+
+/** Quality flags of a point in words (IEEE 1815 clause 11.6 [S]); "offline" when nothing is set. */
+export function flagWords(type: RawPoint['type'], flags: number): string {
+  const words = [...FLAGS, ...HIGH_FLAGS[type]].filter((_, bit) => (flags & (1 << bit)) !== 0);
+  return words.length === 0 ? 'offline' : words.join(', ');
+}
 
 /** "discharge at 3.5 kW": what a command asked of the device. */
 export function askWords(k: Pick<CommandMeasure, 'mode' | 'powerW'>): string {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { localClock } from '../src/domain/time.ts';
 import type { LogRecord } from '../src/ports/records.ts';
 import { chartsOf } from './charts.ts';
-import { csvFiles, meterCsv } from './csv.ts';
+import { csvFiles, meterCsv, pointsCsv } from './csv.ts';
 import { reportHtml } from './html.ts';
 import { junitXml } from './junit.ts';
 import type { RunMeasures } from './measureTypes.ts';
@@ -40,6 +40,11 @@ export async function writeReport(parts: {
   const meters = join(dir, 'csv', 'meter.csv');
   writeLines(meters, meterCsv(records));
   written.push(meters);
+  if (measures.fields.some((f) => f.feed !== null)) {
+    const points = join(dir, 'csv', 'points.csv');
+    writeLines(points, pointsCsv(records));
+    written.push(points);
+  }
   const clock = (atMs: number): string => localClock(atMs, measures.run.timeZone);
   for (const { name, config } of chartsOf(measures, clock)) {
     put(join('charts', `${name}.png`), await renderPng(config, CHART_SIZE));

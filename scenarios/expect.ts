@@ -9,7 +9,8 @@ import * as s from './scalars.ts';
 export const NEVER = {
   'discharge-below-reserve': 'a battery discharges for the grid below the reserve that its owner keeps',
   'storm-discharge': 'a battery discharges for the grid while its storm mode is active',
-  'control-without-approval': 'a BESS site is controlled without a valid approval by a second person',
+  'control-without-approval':
+    'a BESS site is controlled without a valid approval by a second person for its points map',
   'control-before-read': 'a BESS site is controlled after a (re)connection before an integrity poll is complete',
   'control-after-stop': 'a setpoint leaves for a BESS site after its emergency stop',
   'not-enrolled-dispatch': 'a device that is not approved in the program gets a dispatch command of it',
@@ -133,14 +134,15 @@ const by = z
   .strictObject({
     kind: z.literal('by'),
     ...common,
-    what: s.oneOf(['plant-safe', 'link-restored', 'all-commands-terminal', 'enrolled']),
-    siteId: z.exactOptional(s.id('a BESS site')).describe('needed for plant-safe and link-restored'),
+    what: s.oneOf(['plant-safe', 'plant-stopped', 'link-restored', 'all-commands-terminal', 'enrolled']),
+    siteId: z.exactOptional(s.id('a BESS site')).describe('needed for plant-safe, plant-stopped and link-restored'),
     after: s.at(),
     within: s.duration(),
   })
   .describe(
     [
       'Something holds at the latest `within` after `after`. plant-safe: the plant is in its safe state or stopped;',
+      'plant-stopped: it has ceased to energise;',
       'link-restored: an integrity poll is complete again; all-commands-terminal: each command accepted before `after`',
       'has ended; enrolled: each enrollment that was asked for is decided.',
     ].join(' '),

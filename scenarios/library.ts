@@ -17,6 +17,7 @@ export const LIBRARY: readonly LibraryEntry[] = [
   entry('storm-guard-mid-event', 'A storm warning reaches half of the homes in the middle of an event'),
   entry('ercot-scarcity', 'Scarcity prices in Texas, 20 August 2024'),
   entry('rtac-link-loss', 'The link to a utility-scale battery is cut for twenty minutes of a dispatch'),
+  entry('bess-dispatch', 'A utility-scale battery is dispatched, loses its master and is shut off'),
   entry('oem-cloud-throttled', 'One cloud throttles, one loses answers, one accepts and does nothing for some'),
   entry('day-ahead-bid', 'A bid curve is cleared against day-ahead prices and the award is dispatched'),
 ];

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DEFAULT_REVISION } from '../src/domain/pointsMap.ts';
 import { MODEL_IDS } from './catalogue.ts';
 import { expectation } from './expect.ts';
 import * as s from './scalars.ts';
@@ -88,6 +89,28 @@ const homeGroup = z
   })
   .describe('Homes that are alike. Their devices are named "<group>-0001" and so on.');
 
+const pointOverride = z
+  .strictObject({
+    index: z.exactOptional(s.whole('index of the point', { min: 0, max: 65_535, example: 537 })),
+    scale: z.exactOptional(s.positive('unit per count', { max: 1_000_000_000, example: 0.1 })),
+    sign: z
+      .exactOptional(z.union([z.literal(1), z.literal(-1)], { error: '1 or -1' }))
+      .describe('-1: the site counts the other way round, charging positive'),
+    unit: z.exactOptional(s.text('the unit of the value, like "kW"', 10)),
+  })
+  .describe('How the site differs at this point from its revision; what is absent is as the revision has it.');
+
+const pointsMap = z
+  .strictObject({
+    revision: s.text('a revision of the points map', 60).default(DEFAULT_REVISION).describe('follows the firmware'),
+    overrides: z
+      .record(s.text('the name of a point', 60), pointOverride)
+      .default({})
+      .describe('by name of the point, like activePower; totalEnergy gives the site a counter of its energy'),
+  })
+  .prefault({})
+  .describe('Which DNP3 points the site has and where; an approval is given for exactly this.');
+
 const bess = z
   .strictObject({
     siteId: s.id('name of the site'),
@@ -100,6 +123,7 @@ const bess = z
     reservePct: s.pct().default(0),
     rampKwPerS: s.positive('kW per second', { max: 1_000_000, example: 500 }),
     watchdog: s.duration().describe('silence after which the plant goes to its safe state by itself'),
+    pointsMap,
     safety: z
       .strictObject({ chargeKwMax: s.kw(), dischargeKwMax: s.kw() })
       .nullable()
@@ -112,6 +136,9 @@ const bess = z
         until: z.exactOptional(s.at()).describe('absent: the end of the run'),
         chargeKwMax: s.kw(),
         dischargeKwMax: s.kw(),
+        mapRevision: z
+          .exactOptional(s.text('the points map that it was given for', 2000))
+          .describe('absent: the one that the site has; another one makes it void'),
       })
       .nullable()
       .describe('leave to control the site; null: none, so the site is not controlled'),

@@ -137,6 +137,9 @@ export const fault = z.discriminatedUnion(
       })
       .describe('Octets between the master and the site arrive late and in pieces.'),
     z
+      .strictObject({ kind: z.literal('master-silent'), ...link })
+      .describe('The master of the site says and hears nothing, while its connection to the site stays up.'),
+    z
       .strictObject({ kind: z.literal('rule-off'), ...span, rule: s.oneOf(['storm-guard-precedence']) })
       .describe('A planted fault: a rule of the devices is switched off. A run with it must fail.'),
   ],

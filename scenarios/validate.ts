@@ -1,4 +1,5 @@
 import { InputError, nearestName } from '../src/domain/errors.ts';
+import { mapProblems } from '../src/domain/pointsMap.ts';
 import { isTimeZone, localParts } from '../src/domain/time.ts';
 import { MS_PER_DAY, MS_PER_MIN } from '../src/domain/units.ts';
 import { CATALOGUE } from './catalogue.ts';
@@ -100,6 +101,9 @@ function validateGroup(group: HomeGroup, path: Path, findings: Findings): void {
 
 function validateBess(site: Bess, homes: readonly HomeGroup[], path: Path, findings: Findings): void {
   if (durationMs(site.watchdog) < 1000) findings.add([...path, 'watchdog'], site.watchdog, 'at least 1s');
+  for (const { place, value, expected, didYouMean } of mapProblems(site.pointsMap)) {
+    findings.add([...path, 'pointsMap', ...place], value, expected, didYouMean);
+  }
   const clash = homes.find((g) => site.siteId.startsWith(`${g.group}-`) && /-[0-9]{4,6}(-site)?$/.test(site.siteId));
   if (clash !== undefined) {
     findings.add([...path, 'siteId'], site.siteId, `a name that cannot be a home of the group ${clash.group}`);

@@ -50,6 +50,13 @@ function validateOne(scenario: Scenario, e: Expectation, { times, findings, path
       if (e.during !== undefined) {
         times.span([...path, 'during'], e.during);
         times.onIntervals([...path, 'during'], e.during);
+        if (e.baseline === 'ten-in-ten') {
+          findings.add(
+            [...path, 'baseline'],
+            e.baseline,
+            'counterfactual: the 10-in-10 baseline is known for whole events only',
+          );
+        }
       }
       const { atLeastRatio, atMostRatio, atLeastKwh } = e;
       return validateBounds({ atLeastRatio, atMostRatio, atLeastKwh }, [atLeastRatio, atMostRatio], path, findings);
@@ -102,7 +109,7 @@ function validateBounds(
 }
 
 function validateBy(e: Extract<Expectation, { kind: 'by' }>, { times, findings, path }: Place): void {
-  const needsSite = e.what === 'plant-safe' || e.what === 'link-restored';
+  const needsSite = e.what === 'plant-safe' || e.what === 'plant-stopped' || e.what === 'link-restored';
   if (needsSite && e.siteId === undefined)
     findings.add(path, undefined, `siteId, the BESS site that ${e.what} is about`);
   if (!needsSite && e.siteId !== undefined) findings.add([...path, 'siteId'], e.siteId, `no siteId for ${e.what}`);

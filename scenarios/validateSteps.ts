@@ -176,6 +176,7 @@ function validateFault(scenario: Scenario, fault: ScenarioFault, path: Path, fin
     case 'device-offline':
       return findings.reference([...path, 'group'], fault.group, 'a group of homes', groupsOf(scenario));
     case 'link-cut':
+    case 'master-silent':
     case 'link-degraded':
       return findings.reference([...path, 'siteId'], fault.siteId, 'a BESS site', siteIdsOf(scenario));
     case 'rule-off':

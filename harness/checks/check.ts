@@ -76,11 +76,13 @@ function checkBy(x: Extract<Expectation, { kind: 'by' }>, { scenario, evidence }
 /** The first time at or after afterMs from which it holds; null if it never does. */
 function whenHolds(x: Extract<Expectation, { kind: 'by' }>, e: Evidence, afterMs: number): number | null {
   switch (x.what) {
-    case 'plant-safe': {
+    case 'plant-safe':
+    case 'plant-stopped': {
+      const isReached = x.what === 'plant-safe' ? isSafe : isStopped;
       const states = e.ordered.flatMap((r) => (r.kind === 'plant' && r.siteId === x.siteId ? [r] : []));
       const before = states.filter((r) => r.atMs <= afterMs).pop();
-      if (before !== undefined && isSafe(before.state)) return afterMs;
-      return states.find((r) => r.atMs > afterMs && isSafe(r.state))?.atMs ?? null;
+      if (before !== undefined && isReached(before.state)) return afterMs;
+      return states.find((r) => r.atMs > afterMs && isReached(r.state))?.atMs ?? null;
     }
     case 'link-restored':
       return (
@@ -109,6 +111,7 @@ function whenHolds(x: Extract<Expectation, { kind: 'by' }>, e: Evidence, afterMs
   }
 }
 
+const isStopped = (state: string): boolean => state === 'stopped';
 const isSafe = (state: string): boolean => state === 'safe' || state === 'stopped';
 
 const latest = (times: readonly (number | null)[], afterMs: number): number | null =>

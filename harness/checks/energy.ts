@@ -22,7 +22,8 @@ const devicesOf = (events: readonly EventMeasure[], group: string | undefined): 
 export function checkDelivered(x: Extract<Expectation, { kind: 'delivered' }>, ctx: CheckContext): Judged {
   const events = eventsOf(x, ctx);
   const { deliveredWh, requestedWh } = x.during === undefined ? whole(x, events) : within(x, events, ctx);
-  const unknown = x.baseline === 'ten-in-ten' ? withoutDerived(x, events) : null;
+  const unknown =
+    x.baseline === 'ten-in-ten' && x.during !== undefined ? 'ten-in-ten measures whole events only' : null;
   const ratio = requestedWh > 0 ? deliveredWh / requestedWh : Number.NaN;
   const bounds = [
     x.atLeastRatio === undefined ? null : `≥ ${x.atLeastRatio} of the request`,
@@ -39,7 +40,7 @@ export function checkDelivered(x: Extract<Expectation, { kind: 'delivered' }>, c
   return {
     passed,
     expected: `delivered ${bounds.join(' and ')} (${x.baseline} baseline)`,
-    found: foundWords(events, deliveredWh, share),
+    found: unknown ?? foundWords(events, deliveredWh, share),
     where: [x.eventId ?? x.programId ?? 'all events', x.group].filter((w) => w !== undefined).join(', '),
     when: spanWords(x, events, ctx),
   };
@@ -48,15 +49,6 @@ export function checkDelivered(x: Extract<Expectation, { kind: 'delivered' }>, c
 function foundWords(events: readonly EventMeasure[], deliveredWh: number, share: string): string {
   if (events.length === 0) return 'no such event';
   return Number.isNaN(deliveredWh) ? 'no device has such a baseline' : `${kwh(deliveredWh)}, ${share}`;
-}
-
-/** Why the core's own method says nothing here; null when it does. It measures whole events and needs history. */
-function withoutDerived(
-  x: Extract<Expectation, { kind: 'delivered' }>,
-  events: readonly EventMeasure[],
-): string | null {
-  if (x.during !== undefined) return 'ten-in-ten measures whole events, not a part of one';
-  return devicesOf(events, x.group).some((d) => d.derivedWh !== null) ? null : 'no device with a ten-in-ten baseline';
 }
 
 const kwh = (wh: number): string => `${(wh / 1000).toFixed(1)} kWh`;

@@ -83,6 +83,7 @@ function take(e: { -readonly [K in keyof Evidence]: Evidence[K] }, r: LogRecord)
     case 'device-mode':
       return storm(e, r);
     case 'field':
+    case 'points-map':
     case 'link':
     case 'plant':
     case 'alert':

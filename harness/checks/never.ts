@@ -114,12 +114,15 @@ const changedIn = (changes: readonly LogRecord[], deviceId: string, r: { startMs
 
 function withoutApproval(e: Evidence): Breach[] {
   const approvals: Approval[] = [];
+  const revisions = new Map<string, string>();
   return e.ordered.flatMap((r) => {
+    if (r.kind === 'points-map') revisions.set(r.siteId, r.revision);
     if (r.kind === 'fact' && r.fact.type === 'site.control-approved') approvals.push(r.fact.approval);
     if (r.kind !== 'field' || r.what !== 'operate' || isStop(r.detail)) return [];
-    const covered = approvals.some(
-      (a) => a.siteId === r.siteId && a.approvedBy !== a.requestedBy && a.fromMs <= r.atMs && r.atMs <= a.untilMs,
-    );
+    const revision = revisions.get(r.siteId);
+    const covered = approvals
+      .filter((a) => a.siteId === r.siteId && a.approvedBy !== a.requestedBy)
+      .some((a) => (revision ?? a.mapRevision) === a.mapRevision && a.fromMs <= r.atMs && r.atMs <= a.untilMs);
     return covered ? [] : [{ atMs: r.atMs, where: r.siteId, what: `${r.detail} without a valid approval` }];
   });
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { VERSION } from '../version.ts';
+import { addDnp3Commands } from './dnp3.ts';
 import { replayCommand, reportCommand, runCommand } from './runCommands.ts';
 import { checkCommand, initCommand, listCommand, schemaCommand } from './scenarioCommands.ts';
 
@@ -103,6 +104,8 @@ export function buildProgram(io: CliIo = SILENT, outcome: Outcome = { code: 0 })
     .command('schema')
     .description('print the JSON Schema of a scenario file')
     .action(() => finish(schemaCommand(io)));
+
+  addDnp3Commands(program, { io, globals: () => program.opts(), finish });
 
   return program;
 }

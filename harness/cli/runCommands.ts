@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
+import { z } from 'zod';
 import { measure } from '../../reports/measures.ts';
 import type { RunMeasures } from '../../reports/measureTypes.ts';
 import { summaryOf } from '../../reports/summary.ts';
@@ -124,7 +125,7 @@ function hoursOf(intervals: RunMeasures['events'][number]['intervals'], timeZone
 /** Runs again what a folder holds; the same seed and build must give the same log. */
 export async function replayCommand(io: CliIo, folder: string, flags: GlobalOptions): Promise<number> {
   const dir = resolve(io.cwd, folder);
-  const replay = readJson<ReplayFile>(join(dir, 'replay.json'), `${folder}/replay.json`);
+  const replay = readReplay(join(dir, 'replay.json'), `${folder}/replay.json`);
   const base = readKept(join(dir, 'scenario.json'), `${folder}/scenario.json`);
   const kept = hashOf(logBytes(dir, folder));
   const scenario = applyOverrides(base, replay.overrides, (p) => resolve(io.cwd, p));
@@ -142,20 +143,33 @@ export async function replayCommand(io: CliIo, folder: string, flags: GlobalOpti
   return same && result.verdict.passed ? 0 : 1;
 }
 
-function readJson<T>(path: string, shownAs: string): T {
-  if (!existsSync(path)) {
-    throw inputError({
-      source: shownAs,
-      place: 'whole file',
-      value: 'no such file',
-      expected: 'a run folder, made by vpp run',
-    });
-  }
+const replayFile = z.strictObject({
+  overrides: z.strictObject({
+    seed: z.exactOptional(z.string()),
+    date: z.exactOptional(z.string()),
+    prices: z.exactOptional(z.string()),
+    node: z.exactOptional(z.string()),
+    weather: z.exactOptional(z.string()),
+    alerts: z.exactOptional(z.string()),
+  }),
+  dataDir: z.string(),
+  replayCommand: z.string(),
+});
+
+function readReplay(path: string, shownAs: string): ReplayFile {
+  const wrong = (place: string, value: string, expected: string) =>
+    inputError({ source: shownAs, place, value, expected });
+  if (!existsSync(path)) throw wrong('whole file', 'no such file', 'a run folder, made by vpp run');
+  let value: unknown;
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as T;
+    value = JSON.parse(readFileSync(path, 'utf8'));
   } catch (e) {
-    throw inputError({ source: shownAs, place: 'whole file', value: show(String(e)), expected: 'JSON' });
+    throw wrong('whole file', show(String(e)), 'JSON');
   }
+  const read = replayFile.safeParse(value);
+  if (read.success) return read.data;
+  const [issue] = read.error.issues;
+  throw wrong(issue?.path.join('.') || 'whole file', show(value), `the replay.json of a run (${issue?.message})`);
 }
 
 function logBytes(dir: string, folder: string): Uint8Array {
@@ -195,7 +209,7 @@ function parseLine(line: string, row: number, folder: string): LogRecord {
 export async function reportCommand(io: CliIo, folder: string, flags: GlobalOptions): Promise<number> {
   const dir = resolve(io.cwd, folder);
   const base = readKept(join(dir, 'scenario.json'), `${folder}/scenario.json`);
-  const replay = readJson<ReplayFile>(join(dir, 'replay.json'), `${folder}/replay.json`);
+  const replay = readReplay(join(dir, 'replay.json'), `${folder}/replay.json`);
   const bytes = logBytes(dir, folder);
   const records = recordsOf(bytes, folder);
   const scenario = applyOverrides(base, replay.overrides, (p) => resolve(io.cwd, p));

@@ -64,6 +64,8 @@ function switchOf(fault: ScenarioFault, request: Request, index: number): Switch
       return cut(request, fault.siteId);
     case 'link-degraded':
       return degraded(request, fault);
+    case 'master-silent':
+      return silent(request, fault.siteId);
     case 'rule-off':
       return { target: 'devices', on() {}, off() {} }; // the fleet is built with it
   }
@@ -107,6 +109,11 @@ function offline(request: Request, fault: Extract<ScenarioFault, { kind: 'device
 function cut(request: Request, siteId: string): Switch {
   const field = request.targets.fields.get(siteId);
   return { target: siteId, on: () => field?.cut(), off: () => field?.restore() };
+}
+
+function silent(request: Request, siteId: string): Switch {
+  const field = request.targets.fields.get(siteId);
+  return { target: siteId, on: () => field?.hang(), off: () => field?.resume() };
 }
 
 function degraded(request: Request, fault: Extract<ScenarioFault, { kind: 'link-degraded' }>): Switch {

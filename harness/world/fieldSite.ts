@@ -9,7 +9,8 @@ import type { FieldEvent, FieldJob } from '../../src/ports/field.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import type { LogBody } from '../../src/ports/records.ts';
 import { BytePipe, type Segment } from '../wire/pipe.ts';
-import { approvalOf, MAP_REVISION } from './setUp.ts';
+import { FieldLog } from './fieldLog.ts';
+import { approvalOf } from './setUp.ts';
 import { specOf } from './spec.ts';
 
 /**
@@ -23,6 +24,9 @@ export interface FieldSite {
   /** The network goes silent; nobody is told. */
   cut(): void;
   restore(): void;
+  /** The master falls silent: it says and hears nothing, and its connection stays up. */
+  hang(): void;
+  resume(): void;
   degrade(to: { readonly delayMs: number; readonly chopBytesMax: number } | null): void;
 }
 
@@ -32,6 +36,7 @@ const ADDRESSES = { master: 1, outstation: 10 } as const;
 /** Wait before the next try, doubled up to the limit. */
 const REDIAL_MS_MIN = 1_000;
 const REDIAL_MS_MAX = 60_000;
+const JOBS_MAX = 100;
 
 export interface FieldSiteRequest {
   readonly scenario: Scenario;
@@ -56,6 +61,10 @@ class Site implements FieldSite {
   #redial: TimerHandle | null = null;
   #redialMs = REDIAL_MS_MIN;
   #linkUp = false;
+  #hung = false;
+  /** Jobs that wait for a silent master; more than JOBS_MAX are refused. */
+  #waiting: FieldJob[] = [];
+  readonly #log: FieldLog;
 
   constructor(r: FieldSiteRequest) {
     this.#r = r;
@@ -68,21 +77,42 @@ class Site implements FieldSite {
     this.#connector = new FieldConnector({
       siteId,
       safety: safetyOf(bess),
-      approvals: bess.approval === null ? [] : [approvalOf(scenario, siteId, bess.approval)],
-      mapRevision: MAP_REVISION,
+      approvals: bess.approval === null ? [] : [approvalOf(scenario, bess, bess.approval)],
+      pointsMap: bess.pointsMap,
       addresses: ADDRESSES,
     });
+    this.#log = new FieldLog(siteId, this.#connector.map, r.record);
     this.#rtac.onPlantChange(({ state, powerW, cause }) => r.record({ kind: 'plant', siteId, state, powerW, cause }));
     this.#rtac.onOutput(() => this.#sendFromRtac());
     this.#attach();
   }
 
   start(): void {
+    this.#log.begin();
     this.#pipe.open();
   }
 
   submit(job: FieldJob): void {
+    if (this.#hung) return this.#keep(job);
     this.#connector.submit(job, this.#r.scheduler.nowMs());
+    this.#pump();
+  }
+
+  #keep(job: FieldJob): void {
+    const { jobId } = job;
+    if (this.#waiting.length < JOBS_MAX) this.#waiting.push(job);
+    else this.#tell({ kind: 'reply', reply: { kind: 'refused', jobId, why: 'the connector takes no more jobs' } });
+  }
+
+  hang(): void {
+    this.#hung = true;
+    this.#arm();
+  }
+
+  resume(): void {
+    this.#hung = false;
+    this.#connector.timeout(this.#r.scheduler.nowMs());
+    for (const job of this.#waiting.splice(0)) this.#connector.submit(job, this.#r.scheduler.nowMs());
     this.#pump();
   }
 
@@ -119,6 +149,7 @@ class Site implements FieldSite {
         this.#dialLater();
       },
       onData: (octets) => {
+        if (this.#hung) return;
         this.#connector.receive(octets, now());
         this.#pump();
       },
@@ -136,6 +167,7 @@ class Site implements FieldSite {
 
   /** Everything the connector has to say: octets out, events to the core, intents to the log, the next timer. */
   #pump(): void {
+    if (this.#hung) return;
     const { siteId } = this.#r.bess;
     for (const { detail } of this.#connector.takeIntents()) {
       this.#r.record({ kind: 'field', siteId, what: 'operate', detail });
@@ -155,7 +187,10 @@ class Site implements FieldSite {
       const { reply } = event;
       record({ kind: 'field', siteId, what: reply.kind, detail: 'why' in reply ? reply.why : reply.jobId });
     }
-    if (event.kind !== 'points') onEvent(event);
+    const nowMs = this.#r.scheduler.nowMs();
+    if (event.kind === 'state') this.#log.state(event, nowMs);
+    if (event.kind === 'points') this.#log.points(event.points, nowMs);
+    else onEvent(event);
   }
 
   /** A link that died while the connection stands is half-open: it is closed and dialled anew. */
@@ -183,7 +218,7 @@ class Site implements FieldSite {
 
   #arm(): void {
     const { scheduler } = this.#r;
-    const atMs = this.#connector.nextTimeoutMs();
+    const atMs = this.#hung ? null : this.#connector.nextTimeoutMs();
     if (this.#wake !== null && this.#wake.atMs === atMs) return;
     if (this.#wake !== null) scheduler.cancel(this.#wake.handle);
     this.#wake = atMs === null ? null : { atMs, handle: scheduler.at(atMs, () => this.#onWake(), PRIORITY.wire) };
@@ -204,6 +239,7 @@ function rtacConfig(b: Bess) {
     reservePct: b.reservePct,
     rampWPerS: kwToW(b.rampKwPerS),
     watchdogMs: durationMs(b.watchdog),
+    pointsMap: b.pointsMap,
   };
 }
 

@@ -2,6 +2,7 @@ import { bessDeviceId } from '../../scenarios/fleet.ts';
 import type { Bess, Scenario, ScenarioProgram } from '../../scenarios/schema.ts';
 import { durationMs, endMsOf, instantAt } from '../../scenarios/times.ts';
 import type { CoreInput } from '../../src/core/input.ts';
+import { fullRevision } from '../../src/domain/pointsMap.ts';
 import { type Program, programTag } from '../../src/domain/program.ts';
 import { kwhToMj, kwToW } from '../../src/domain/units.ts';
 import type { SiteInWorld } from '../../src/ports/records.ts';
@@ -10,9 +11,6 @@ import type { Home } from './homes.ts';
 
 /** What the core is told before the run begins: who there is, which programs, who may be controlled. */
 export const WORKSPACE_ID = 'testbed';
-
-/** The points map of a site that names none of its own. */
-export const MAP_REVISION = 'AN2018-001';
 
 export function setUpInputs(scenario: Scenario, homes: readonly Home[]): CoreInput[] {
   return [
@@ -101,9 +99,9 @@ function bessInputs(scenario: Scenario, b: Bess): CoreInput[] {
         siteId,
         kind: 'bess',
         manufacturer: 'behind an RTAC',
-        model: MAP_REVISION,
+        model: b.pointsMap.revision,
         nameplate: { usableWh: b.usableKwh * 1000, chargeWMax: kwToW(b.chargeKwMax), dischargeWMax },
-        source: { kind: 'dnp3', connectionId: siteId, mapRevision: MAP_REVISION },
+        source: { kind: 'dnp3', connectionId: siteId, mapRevision: fullRevision(b.pointsMap) },
         tags: [...b.tags, ...programs.map(programTag)],
       },
     },
@@ -120,11 +118,12 @@ function safetyInputs(scenario: Scenario, b: Bess): CoreInput[] {
     const watchdog = { timeoutMs: durationMs(b.watchdog) };
     inputs.push({ kind: 'configure-safety', siteId, safety: { watchdog, ...limits }, actor: 'site engineer' });
   }
-  if (approval !== null) inputs.push({ kind: 'approve-control', approval: approvalOf(scenario, siteId, approval) });
+  if (approval !== null) inputs.push({ kind: 'approve-control', approval: approvalOf(scenario, b, approval) });
   return inputs;
 }
 
-export function approvalOf(scenario: Scenario, siteId: string, a: NonNullable<Bess['approval']>) {
+/** An approval is given for the points map of the site, unless it names another: then it is void. */
+export function approvalOf(scenario: Scenario, { siteId, pointsMap }: Bess, a: NonNullable<Bess['approval']>) {
   return {
     approvalId: `${siteId}-approval`,
     siteId,
@@ -134,7 +133,7 @@ export function approvalOf(scenario: Scenario, siteId: string, a: NonNullable<Be
     untilMs: a.until === undefined ? endMsOf(scenario) : instantAt(scenario, a.until, 'approval.until'),
     chargeWMax: kwToW(a.chargeKwMax),
     dischargeWMax: kwToW(a.dischargeKwMax),
-    mapRevision: MAP_REVISION,
+    mapRevision: a.mapRevision ?? fullRevision(pointsMap),
   };
 }
 
@@ -167,7 +166,7 @@ export function sitesInWorld(scenario: Scenario, homes: readonly Home[]): SiteIn
         group: b.siteId,
         siteKind: 'bess',
         oem: 'dnp3',
-        model: MAP_REVISION,
+        model: b.pointsMap.revision,
         usableMj: kwhToMj(b.usableKwh),
         chargeWMax: kwToW(b.chargeKwMax),
         dischargeWMax: kwToW(b.dischargeKwMax),

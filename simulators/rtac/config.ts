@@ -1,3 +1,4 @@
+import type { PointsMapConfig } from '../../src/domain/pointsMap.ts';
 import type { EpochMs } from '../../src/domain/units.ts';
 import type { BatterySpec } from '../battery/physics.ts';
 
@@ -18,15 +19,20 @@ export interface RtacConfig {
   readonly unsolicited?: boolean;
   /** Unit of the capacity points: Wh (BI27 = 1) or the note's default amp-hours, which a master must refuse. */
   readonly capacityUnit?: 'Wh' | 'Ah';
+  /** Where this site has its points; absent = as AN2018-001 has them. With totalEnergy in it the site has a counter. */
+  readonly pointsMap?: PointsMapConfig;
+  /** Line to line at the point of connection [V]; absent = 12 470 V, a distribution voltage. */
+  readonly nominalV?: number;
 }
 
 /**
  * schedule   follows its own plan
- * following  holds the master's AGC target
+ * following  holds the master's target: of AGC in watts or of charge/discharge mode in percent
  * safe       0 W after the master fell silent or did not refresh its target; until it is enabled or released again
  * stopped    ceased to energise; until it is returned to service
  */
 export type PlantState = 'schedule' | 'following' | 'safe' | 'stopped';
+export type PlantMode = 'agc' | 'charge-discharge';
 
 export interface PlantChange {
   readonly atMs: EpochMs;
@@ -49,3 +55,16 @@ export interface PlantRegisters {
   readonly importMj: number;
   readonly exportMj: number;
 }
+
+/** Switches at the site's door, and what its sensors say. */
+export interface SiteSwitches {
+  /** Control is taken at the site. */
+  local: boolean;
+  lockout: boolean;
+  /** The controller does not reach the battery: its values are old. */
+  communicationError: boolean;
+  internalTemperatureHigh: boolean;
+  externalTemperatureHigh: boolean;
+}
+
+export type SiteAlarmSwitch = Exclude<keyof SiteSwitches, 'local' | 'lockout'>;

@@ -2,9 +2,11 @@ import { FLAG } from '../../src/dnp3/app/control.ts';
 import { OutstationSession } from '../../src/dnp3/outstation/session.ts';
 import type { EpochMs } from '../../src/domain/units.ts';
 import { PRIORITY, type Scheduler, type TimerHandle } from '../../src/ports/clock.ts';
-import type { PlantChange, PlantRegisters, RtacConfig } from './config.ts';
+import type { PlantChange, PlantRegisters, RtacConfig, SiteAlarmSwitch, SiteSwitches } from './config.ts';
+import { controlPlant } from './controls.ts';
+import { type PlacedPoint, placePoints, pointConfigs } from './placement.ts';
 import { Plant } from './plant.ts';
-import { controlPlant, pointConfigs, readings, type SiteSwitches } from './points.ts';
+import { flagsOf, pointDefs, siteNow } from './points.ts';
 
 /**
  * A real-time automation controller at a utility-scale battery: a DNP3 outstation in front of a plant.
@@ -20,7 +22,16 @@ export class Rtac {
   readonly plant: Plant;
   private readonly config: RtacConfig;
   private readonly scheduler: Scheduler;
-  private readonly switches: SiteSwitches = { local: false, lockout: false };
+  private readonly switches: SiteSwitches = {
+    local: false,
+    lockout: false,
+    communicationError: false,
+    internalTemperatureHigh: false,
+    externalTemperatureHigh: false,
+  };
+  private readonly placed: readonly PlacedPoint[];
+  /** Last value and flags shown of each placed point. */
+  private readonly shown: { value: number; flags: number }[];
   private timer: { readonly handle: TimerHandle; readonly atMs: EpochMs } | null = null;
   private changed: (change: PlantChange) => void = () => {};
   private outputReady: () => void = () => {};
@@ -30,13 +41,17 @@ export class Rtac {
     this.config = config;
     this.scheduler = scheduler;
     this.plant = new Plant(config, scheduler.nowMs(), (change) => this.changed(change));
+    const { plant, switches } = this;
+    const site = siteNow(config, plant, switches);
+    this.placed = placePoints(pointDefs(config, plant), config);
+    this.shown = this.placed.map((p) => ({ value: p.toRaw(p.def.value(site)), flags: flagsOf(p.def, site) }));
     this.outstation = new OutstationSession({
       localAddress: config.addresses.outstation,
       remoteAddress: config.addresses.master,
-      points: pointConfigs(readings(config, this.plant, this.switches)),
+      points: pointConfigs(this.placed, site),
       unsolicited: config.unsolicited ?? true,
       onControl: (step, control, nowMs) => {
-        const verdict = controlPlant(control, { config, plant: this.plant, switches: this.switches, nowMs });
+        const verdict = controlPlant(control, { plant, switches, placed: this.placed, nowMs });
         if (step === 'operate') verdict.act?.();
         return verdict.status;
       },
@@ -96,6 +111,12 @@ export class Rtac {
     this.settle(nowMs);
   }
 
+  /** A sensor of the site comes on or goes off. */
+  setAlarm(alarm: SiteAlarmSwitch, on: boolean, nowMs: EpochMs): void {
+    this.switches[alarm] = on;
+    this.settle(nowMs);
+  }
+
   /** Somebody at the site returns a stopped plant to service. */
   returnToService(nowMs: EpochMs): void {
     this.plant.returnToService(nowMs, 'return to service at the site');
@@ -125,11 +146,18 @@ export class Rtac {
   }
 
   private refresh(nowMs: EpochMs): void {
-    for (const { kind, index, value } of readings(this.config, this.plant, this.switches)) {
-      const known = this.outstation.database.get(kind, index);
-      if (known !== null && known.current.value === value) continue;
-      this.outstation.update(kind, index, { value, flags: FLAG.online, timeMs: nowMs }, nowMs);
-    }
+    const site = siteNow(this.config, this.plant, this.switches);
+    this.placed.forEach((p, i) => {
+      const shown = this.shown[i];
+      const flags = flagsOf(p.def, site);
+      if (shown === undefined) return;
+      // What is not reached keeps the value it had.
+      const value = flags === FLAG.online ? p.toRaw(p.def.value(site)) : shown.value;
+      if (value === shown.value && flags === shown.flags) return;
+      shown.value = value;
+      shown.flags = flags;
+      this.outstation.update(p.kind, p.index, { value, flags, timeMs: nowMs }, nowMs);
+    });
   }
 
   private schedule(nowMs: EpochMs): void {

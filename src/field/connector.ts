@@ -1,30 +1,41 @@
 import type { MasterEvent } from '../dnp3/master/config.ts';
 import type { Measurement } from '../dnp3/master/measurements.ts';
 import { MasterSession } from '../dnp3/master/session.ts';
-import type { CommandOutcome, CommandStep } from '../dnp3/master/tasks.ts';
-import { inputError, nearestName, show } from '../domain/errors.ts';
+import type { CommandOutcome } from '../dnp3/master/tasks.ts';
+import type { PointsMapConfig } from '../domain/pointsMap.ts';
 import { type Approval, leaveToControl, type SiteSafety } from '../domain/safety.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { FieldEvent, FieldJob, FieldReply, FieldSession } from '../ports/field.ts';
-import { POINT_MAPS, type PointMap } from './an2018.ts';
-import { RELEASE_STEPS, rawPoint, replyOf, SETPOINT_STEP_NAMES, STOP_STEPS, setpointSteps } from './controls.ts';
-import { engineering, isLocal, normalise, PointTable } from './normalise.ts';
+import {
+  type ControlMode,
+  type NamedStep,
+  rawPoint,
+  releaseSteps,
+  replyOf,
+  setpointSteps,
+  stopSteps,
+} from './controls.ts';
+import { engineering, enrich, isLocal, normalise, PointTable } from './normalise.ts';
+import { type PointMap, pointMap } from './pointMap.ts';
+import { StopLatch } from './stopLatch.ts';
 
 /**
  * The connector of one utility-scale site: jobs of the core in, DNP3 out; points in, normalised battery out.
  *
  * Control. A setpoint is AGC: AO145 reversion timeout [s], AO146 active power target [W], then select and operate of
- * BO23 enable. AGC is taken and not charge/discharge mode (AO93, BO18) because its target is in watts, as the core
- * thinks, and not in tenths of a percent of a WMax that may change under it. One control a request: an RTAC may refuse
- * more (SEL-351: control count > 1 never [S]). The whole sequence is repeated every third of the site's watchdog while
- * the window is open, so that two beats may be lost; it is idempotent, and it enables the mode again after the plant
- * fell to its safe state. When the window closes and no other setpoint came within RELEASE_GRACE_MS, BO23 is set off.
+ * BO23 enable. AGC is taken and not charge/discharge mode (AO92, AO93, BO18) because its target is in watts, as the core
+ * thinks, and not in tenths of a percent of a WMax that may change under it; a site without AGC gets the other. The whole
+ * sequence is repeated every third of the site's watchdog while the window is open, so that two beats may be lost; it is
+ * idempotent, and it enables the mode again after the plant fell to its safe state. When the window closes and no other
+ * setpoint came within RELEASE_GRACE_MS, the mode is set off.
  *
  * Safety. Every beat passes the gate of domain/safety.ts; without configuration or approval nothing leaves. Until the
- * integrity poll of a connection is complete no control leaves. Local or lockout at the site holds beats back. The
- * emergency stop (BO2) is the exception to all of this: it takes the site off, needs no leave, leaves at once, drops every
- * setpoint and is repeated until it is answered; after it setpoints are refused until the site was seen to return to
- * service.
+ * integrity poll of a connection is complete no control leaves. Local or lockout at the site holds beats back. So does a
+ * watchdog that is not alive: when nothing fresh was heard for the watchdog's time, the plant is or will be in its safe
+ * state and our picture of it is old; the next fresh answer lets the beats go on. Events are asked for three times in the
+ * watchdog's time. The emergency stop (BO2) is the exception to all of this: it takes the site off, needs no leave,
+ * leaves at once, drops every setpoint and is repeated until it is answered; after it nothing else leaves, and setpoints
+ * are refused, until the site was seen to return to service.
  *
  * Link. A 'link' event with up = false while the owner holds the connection open says that nobody answers (a half-open
  * connection): the owner should close it and open a new one.
@@ -33,9 +44,11 @@ export interface ConnectorConfig {
   readonly siteId: string;
   readonly safety: SiteSafety | null;
   readonly approvals: readonly Approval[];
-  readonly mapRevision: string;
+  readonly pointsMap: PointsMapConfig;
+  /** How a setpoint is given; AGC unless the site has none. */
+  readonly controlMode?: ControlMode;
   readonly addresses: { readonly master: number; readonly outstation: number };
-  /** How often the outstation is asked for events even if it sends them unasked [ms]. */
+  /** How often the outstation is asked for events even if it sends them unasked; at most a third of the watchdog [ms]. */
   readonly pollMs?: number;
 }
 
@@ -49,8 +62,8 @@ export interface OperateIntent {
 }
 
 const POLL_MS = 30_000;
+const POLL_MS_MIN = 1_000;
 const RELEASE_GRACE_MS = 2_000;
-const STOP_RETRY_MS = 5_000;
 const EVENTS_MAX = 10_000;
 
 type Setpoint = Extract<FieldJob, { kind: 'setpoint' }>;
@@ -58,6 +71,8 @@ interface About {
   readonly jobId: string;
   readonly job: FieldJob['kind'];
   readonly text: string;
+  /** What its steps are called. */
+  readonly names: readonly string[];
 }
 interface Active {
   readonly job: Setpoint;
@@ -69,49 +84,42 @@ interface Active {
 
 export class FieldConnector implements FieldSession {
   readonly master: MasterSession;
-  private readonly config: ConnectorConfig;
-  private readonly map: PointMap;
+  /** The points of this site, for a log and a reader. */
+  readonly map: PointMap;
+  private readonly mode: ControlMode;
   private readonly table = new PointTable();
   private safety: SiteSafety | null;
   private approvals: readonly Approval[];
   private linkUp = false;
   private readOnce = false;
   private transportUp = false;
+  /** When something fresh was last heard of the site. */
+  private heardMs = Number.NEGATIVE_INFINITY;
   private active: Active | null = null;
   /** Waiting to give the site back; jobId null when no job asked for it. */
   private releasing: { readonly jobId: string | null; readonly dueMs: EpochMs } | null = null;
-  private stop: { jobId: string; dueMs: EpochMs; underWay: boolean; told: boolean } | null = null;
-  /** After an emergency stop: 'sent', then 'seen' once the site shows it; ends when the site shows it started again. */
-  private stopped: 'no' | 'sent' | 'seen' = 'no';
+  private readonly stop = new StopLatch();
+  /** A beat is due and waits for something fresh of the site. */
+  private waitsForNews = false;
   private intents: OperateIntent[] = [];
   private events: FieldEvent[] = [];
   private commandCount = 0;
   private readonly jobOf = new Map<string, About>();
 
-  /** @throws InputError for a map revision that is not known */
+  /** @throws InputError for a points map that cannot be used */
   constructor(config: ConnectorConfig) {
-    const map = POINT_MAPS.get(config.mapRevision);
-    if (map === undefined) {
-      const names = [...POINT_MAPS.keys()];
-      const hint = nearestName(config.mapRevision, names);
-      throw inputError({
-        source: `site ${config.siteId}`,
-        place: 'mapRevision',
-        value: show(config.mapRevision),
-        expected: `a points-map revision: ${names.join(', ')}`,
-        ...(hint === undefined ? {} : { didYouMean: hint }),
-      });
-    }
-    this.config = config;
+    const map = pointMap(config.siteId, config.pointsMap);
     this.map = map;
     this.safety = config.safety;
     this.approvals = config.approvals;
+    this.mode = config.controlMode ?? 'agc';
     const wanted = new Set(map.points.map((p) => `${p.type}${p.index}`));
+    const watchdogMs = config.safety?.watchdog.timeoutMs ?? Number.POSITIVE_INFINITY;
     this.master = new MasterSession({
       localAddress: config.addresses.master,
       remoteAddress: config.addresses.outstation,
       known: (kind, index) => wanted.has(`${kind === 'AOS' ? 'AO' : kind === 'BOS' ? 'BO' : kind}${index}`),
-      eventPollMs: config.pollMs ?? POLL_MS,
+      eventPollMs: Math.max(POLL_MS_MIN, Math.min(config.pollMs ?? POLL_MS, Math.floor(watchdogMs / 3))),
     });
   }
 
@@ -128,8 +136,7 @@ export class FieldConnector implements FieldSession {
     this.forget();
     this.master.connected(nowMs);
     this.drain(nowMs);
-    // A stop that waits for its next try need not wait on a new connection.
-    if (this.stop !== null) this.stop.dueMs = nowMs;
+    this.stop.hurry(nowMs);
     this.setLink(true);
     this.work(nowMs);
   }
@@ -152,8 +159,7 @@ export class FieldConnector implements FieldSession {
         this.takeSetpoint(job, nowMs);
         break;
       case 'release':
-        this.dropSetpoint('released');
-        this.askRelease(job.jobId, nowMs);
+        this.takeRelease(job.jobId, nowMs);
         break;
       case 'emergency-stop':
         this.takeStop(job.jobId, nowMs);
@@ -171,10 +177,10 @@ export class FieldConnector implements FieldSession {
     const times: (number | null)[] = [this.master.nextTimeoutMs()];
     if (this.active !== null) {
       times.push(this.active.job.endMs);
-      if (!this.active.underWay && this.mayControl()) times.push(this.active.beatDueMs);
+      if (!this.active.underWay && this.mayControl() && !this.waitsForNews) times.push(this.active.beatDueMs);
     }
     if (this.releasing !== null && this.mayControl()) times.push(this.releasing.dueMs);
-    if (this.stop !== null && !this.stop.underWay && this.transportUp) times.push(this.stop.dueMs);
+    if (this.transportUp) times.push(this.stop.dueMs);
     return times.reduce<number | null>((min, t) => (t !== null && (min === null || t < min) ? t : min), null);
   }
 
@@ -210,23 +216,33 @@ export class FieldConnector implements FieldSession {
     this.emit({ kind: 'reply', reply });
   }
 
+  private tell(reply: FieldReply | null): void {
+    if (reply !== null) this.reply(reply);
+  }
+
   private setLink(up: boolean): void {
     if (up !== this.linkUp) this.emit({ kind: 'link', up });
     this.linkUp = up;
   }
 
-  /** The picture is whole and the site lets itself be controlled from afar. */
+  /** The picture is whole, the site lets itself be controlled from afar, and no stop stands in the way. */
   private mayControl(): boolean {
-    return this.master.integrityComplete && !isLocal(this.table, this.map);
+    return this.master.integrityComplete && !isLocal(this.table, this.map) && !this.stop.holds;
+  }
+
+  /** The site was heard within its watchdog's time: it follows, or can be made to. */
+  private isAlive(nowMs: EpochMs): boolean {
+    const timeoutMs = this.safety?.watchdog.timeoutMs;
+    return timeoutMs !== undefined && nowMs - this.heardMs < timeoutMs;
   }
 
   private takeSetpoint(job: Setpoint, nowMs: EpochMs): void {
     const { jobId, powerW, startMs, endMs } = job;
-    if (this.stopped !== 'no') {
+    if (this.stop.holds) {
       return this.reply({ kind: 'refused', jobId, why: 'the site was stopped and has not returned to service' });
     }
     const { safety, approvals } = this;
-    const { mapRevision } = this.config;
+    const mapRevision = this.map.fullRevision;
     const leave = leaveToControl({ safety, approvals, mapRevision, powerW, startMs, endMs });
     if (leave.kind === 'refused') return this.reply({ kind: 'refused', jobId, why: leave.why });
     if (endMs <= nowMs) return this.reply({ kind: 'refused', jobId, why: 'its window is over' });
@@ -245,11 +261,18 @@ export class FieldConnector implements FieldSession {
     this.reply(active.beats === 0 ? { kind: 'refused', jobId, why } : { kind: 'unknown', jobId, why });
   }
 
+  private takeRelease(jobId: string, nowMs: EpochMs): void {
+    if (this.stop.holds) return this.reply({ kind: 'refused', jobId, why: 'the site is stopped: it follows nothing' });
+    this.dropSetpoint('released');
+    this.askRelease(jobId, nowMs);
+  }
+
   private takeStop(jobId: string, nowMs: EpochMs): void {
     this.dropSetpoint('the site is being stopped');
     this.askRelease(null, null);
-    this.stopped = 'sent';
-    this.stop = { jobId, dueMs: nowMs, underWay: false, told: false };
+    // A release may wait in the master's queue: after the stop nothing else leaves.
+    this.master.cancel((id) => this.jobOf.get(id)?.job === 'release', 'the site is being stopped');
+    this.stop.take(jobId, nowMs);
   }
 
   /** One release waits at a time; a job whose release is taken back gets its answer. @param dueMs null = none */
@@ -261,14 +284,14 @@ export class FieldConnector implements FieldSession {
 
   private release(jobId: string, nowMs: EpochMs): void {
     this.releasing = null;
-    this.send({ jobId, job: 'release', text: 'release, stop following' }, RELEASE_STEPS, nowMs);
+    this.send({ jobId, job: 'release', text: 'release, stop following' }, releaseSteps(this.map, this.mode), nowMs);
   }
 
   private work(nowMs: EpochMs): void {
     this.drain(nowMs);
-    if (this.stop !== null && !this.stop.underWay && this.transportUp && nowMs >= this.stop.dueMs) {
-      this.stop.underWay = true;
-      this.send({ jobId: this.stop.jobId, job: 'emergency-stop', text: 'emergency-stop' }, STOP_STEPS, nowMs);
+    const stopId = this.transportUp ? this.stop.leaving(nowMs) : null;
+    if (stopId !== null) {
+      this.send({ jobId: stopId, job: 'emergency-stop', text: 'emergency-stop' }, stopSteps(this.map), nowMs);
     }
     const active = this.active;
     if (active !== null && nowMs >= active.job.endMs) {
@@ -282,15 +305,17 @@ export class FieldConnector implements FieldSession {
 
   private controlDue(nowMs: EpochMs): void {
     const { active, releasing } = this;
-    if (active !== null && !active.underWay && nowMs >= active.beatDueMs) this.beat(active, nowMs);
-    else if (releasing !== null && nowMs >= releasing.dueMs) this.release(releasing.jobId ?? '', nowMs);
+    if (active !== null && !active.underWay && nowMs >= active.beatDueMs) {
+      this.waitsForNews = !this.isAlive(nowMs);
+      if (!this.waitsForNews) this.beat(active, nowMs);
+    } else if (releasing !== null && nowMs >= releasing.dueMs) this.release(releasing.jobId ?? '', nowMs);
   }
 
   /** Asks the gate again: an approval may have ended, a limit may have changed. Giving the site back needs no leave. */
   private checkLeave(active: Active, nowMs: EpochMs): boolean {
     const { powerW } = active.job;
     const { safety, approvals } = this;
-    const { mapRevision } = this.config;
+    const mapRevision = this.map.fullRevision;
     const leave = leaveToControl({ safety, approvals, mapRevision, powerW, startMs: nowMs, endMs: nowMs });
     if (leave.kind === 'granted') return true;
     this.dropSetpoint(leave.why);
@@ -302,18 +327,23 @@ export class FieldConnector implements FieldSession {
     const { jobId, powerW } = active.job;
     const timeoutMs = this.safety?.watchdog.timeoutMs;
     if (!this.checkLeave(active, nowMs) || timeoutMs === undefined) return;
+    const limitW = Math.abs(engineering(this.table, this.map, powerW >= 0 ? 'dischargeWMax' : 'chargeWMax'));
+    if (this.mode === 'charge-discharge' && !(limitW > 0)) {
+      return this.dropSetpoint('the site does not say its maximum power, of which a target is a percentage');
+    }
     active.beatDueMs = nowMs + Math.max(1_000, Math.floor(timeoutMs / 3));
     active.underWay = true;
     active.beats += 1;
     const text = `setpoint ${Math.round(powerW)} W`;
-    this.send({ jobId, job: 'setpoint', text }, setpointSteps(powerW, timeoutMs), nowMs);
+    const steps = setpointSteps(this.map, { mode: this.mode, powerW, timeoutMs, limitW });
+    this.send({ jobId, job: 'setpoint', text }, steps, nowMs);
   }
 
-  private send(about: About, steps: readonly CommandStep[], nowMs: EpochMs): void {
+  private send(about: Omit<About, 'names'>, steps: readonly NamedStep[], nowMs: EpochMs): void {
     this.commandCount += 1;
     const id = `${about.job}#${this.commandCount}`;
-    this.jobOf.set(id, about);
-    this.master.command({ id, steps, urgent: about.job === 'emergency-stop' }, nowMs);
+    this.jobOf.set(id, { ...about, names: steps.map((s) => s.name) });
+    this.master.command({ id, steps: steps.map((s) => s.step), urgent: about.job === 'emergency-stop' }, nowMs);
   }
 
   private drain(nowMs: EpochMs): void {
@@ -321,10 +351,14 @@ export class FieldConnector implements FieldSession {
     for (const event of this.master.takeEvents()) {
       fresh = this.onMaster(event, nowMs) || fresh;
     }
-    if (!fresh || !this.master.integrityComplete) return;
-    this.watchStop();
+    if (!fresh) return;
+    this.heardMs = nowMs;
+    this.waitsForNews = false;
+    if (!this.master.integrityComplete) return;
+    this.stop.watch(engineering(this.table, this.map, 'stopped'));
     const state = normalise(this.table, this.map, nowMs);
-    this.emit({ kind: 'state', state, local: isLocal(this.table, this.map) });
+    const site = enrich(this.table, this.map, nowMs);
+    this.emit({ kind: 'state', state, local: isLocal(this.table, this.map), site });
   }
 
   /** @returns whether the picture of the site is fresh now */
@@ -372,7 +406,7 @@ export class FieldConnector implements FieldSession {
   private onSent(event: Extract<MasterEvent, { kind: 'control-sent' }>, atMs: EpochMs): void {
     const about = this.jobOf.get(event.id);
     if (about === undefined || event.phase === 'select') return;
-    const detail = about.job === 'setpoint' ? `${about.text}: ${SETPOINT_STEP_NAMES[event.step] ?? ''}` : about.text;
+    const detail = about.job === 'setpoint' ? `${about.text}: ${about.names[event.step] ?? ''}` : about.text;
     if (this.intents.length >= EVENTS_MAX) this.intents.shift();
     this.intents.push({ atMs, jobId: about.jobId, job: about.job, detail });
   }
@@ -389,7 +423,7 @@ export class FieldConnector implements FieldSession {
         if (jobId !== '') this.reply(replyOf(jobId, outcome));
         return;
       case 'emergency-stop':
-        return this.onStopEnded(replyOf(jobId, outcome), nowMs);
+        return this.tell(this.stop.ended(replyOf(jobId, outcome), nowMs));
     }
   }
 
@@ -403,25 +437,5 @@ export class FieldConnector implements FieldSession {
     this.reply(replyOf(jobId, outcome));
     // A site that refuses the first beat is not asked again and again.
     if (outcome.kind === 'refused') this.active = null;
-  }
-
-  private onStopEnded(result: FieldReply, nowMs: EpochMs): void {
-    const stop = this.stop;
-    if (stop === null || stop.jobId !== result.jobId) return;
-    if (result.kind === 'operated') {
-      this.stop = null;
-      return this.reply(result);
-    }
-    stop.underWay = false;
-    stop.dueMs = nowMs + STOP_RETRY_MS;
-    if (!stop.told) this.reply(result);
-    stop.told = true;
-  }
-
-  private watchStop(): void {
-    if (this.stopped === 'no') return;
-    const shown = engineering(this.table, this.map, 'stopped');
-    if (shown === 1) this.stopped = 'seen';
-    else if (shown === 0 && this.stopped === 'seen') this.stopped = 'no';
   }
 }

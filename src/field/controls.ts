@@ -1,27 +1,51 @@
 import type { Measurement } from '../dnp3/master/measurements.ts';
 import type { CommandOutcome, CommandStep } from '../dnp3/master/tasks.ts';
 import type { Control } from '../dnp3/outstation/controls.ts';
+import { invariant } from '../domain/errors.ts';
+import { POINT_PLACES, type PointKey } from '../domain/pointsMap.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { FieldReply, RawPoint } from '../ports/field.ts';
-import { POINT } from './an2018.ts';
+import { AGC, CHARGE_DISCHARGE, type FieldFunction } from './functions.ts';
+import { type PointMap, rawOf } from './pointMap.ts';
 
 /** What the connector says to a site, and how it hands on what it hears. */
-export const SETPOINT_STEP_NAMES = ['direct operate AO145', 'direct operate AO146', 'operate BO23'] as const;
+export type ControlMode = 'agc' | 'charge-discharge';
+
+/** A request to the site and what it is called in a log: "direct operate AO146". */
+export interface NamedStep {
+  readonly step: CommandStep;
+  readonly name: string;
+}
+
+type Values = Readonly<Partial<Record<PointKey, number>>>;
 
 /**
- * AGC: reversion timeout, target, enable.
- * @param powerW     wanted AC power, + discharge [W]
- * @param timeoutMs  the site's watchdog; the target reverts when it is not refreshed for so long [ms]
- * @source           step order and modes: mesa_functions.yaml of VOLTTRON releases/8.2 (direct operate of the analogs,
- *                   select and operate of the enabling binary) [S]
+ * The steps of a function for which there are values, in its order; each point once.
+ * @param values  [W, %, s], or 1 and 0 for a switch, by name of the point
  */
-export function setpointSteps(powerW: number, timeoutMs: number): CommandStep[] {
-  const reversionS = Math.max(1, Math.floor(timeoutMs / 1000));
-  return [
-    { mode: 'direct', controls: [analog(POINT.agcReversion.index, reversionS)] },
-    { mode: 'direct', controls: [analog(POINT.setAgcTarget.index, Math.round(powerW))] },
-    { mode: 'select-operate', controls: [latch(POINT.enableAgc.index, true)] },
-  ];
+export function functionSteps(map: PointMap, fn: FieldFunction, values: Values): NamedStep[] {
+  const open = new Map(
+    Object.entries(values).map(([key, value]) => {
+      const { type, index } = POINT_PLACES[key as PointKey];
+      return [`${type}${index}`, { key: key as PointKey, value }];
+    }),
+  );
+  return fn.steps.flatMap((s) => {
+    const found = s.point === null ? undefined : open.get(s.point);
+    if (found === undefined || s.mode === 'read') return [];
+    open.delete(s.point ?? '');
+    return [namedStep(map, s.mode, found.key, found.value)];
+  });
+}
+
+/** One control a request: an RTAC may take no more (SEL-351: control count > 1 never [S]). */
+export function namedStep(map: PointMap, mode: CommandStep['mode'], key: PointKey, value: number): NamedStep {
+  const point = map.byKey.get(key);
+  invariant(point !== undefined, `the map has no ${key}`);
+  const { type, index } = point;
+  const control = type === 'BO' ? latch(index, value === 1) : analog(index, rawOf(point, value));
+  const verb = mode === 'direct' ? 'direct operate' : 'operate';
+  return { step: { mode, controls: [control] }, name: `${verb} ${type}${index}` };
 }
 
 const analog = (index: number, value: number): Control => ({ kind: 'analog', index, value });
@@ -36,14 +60,34 @@ const latch = (index: number, on: boolean): Control => ({
   offMs: 0,
 });
 
-export const RELEASE_STEPS: readonly CommandStep[] = [
-  { mode: 'select-operate', controls: [latch(POINT.enableAgc.index, false)] },
+/**
+ * A setpoint: reversion timeout, target, enable.
+ * @param powerW     wanted AC power, + discharge [W]
+ * @param timeoutMs  the site's watchdog; the target reverts when it is not refreshed for so long [ms]
+ * @param limitW     the site's maximum in the direction of powerW, > 0; only for a target in percent [W]
+ */
+export function setpointSteps(
+  map: PointMap,
+  request: { mode: ControlMode; powerW: number; timeoutMs: number; limitW: number },
+): NamedStep[] {
+  const reversionS = Math.max(1, Math.floor(request.timeoutMs / 1000));
+  if (request.mode === 'agc') {
+    const setAgcTarget = Math.round(request.powerW);
+    return functionSteps(map, AGC, { agcReversion: reversionS, setAgcTarget, enableAgc: 1 });
+  }
+  return functionSteps(map, CHARGE_DISCHARGE, {
+    chargeDischargeReversion: reversionS,
+    setChargeDischargeTarget: (100 * request.powerW) / request.limitW,
+    enableChargeDischarge: 1,
+  });
+}
+
+export const releaseSteps = (map: PointMap, mode: ControlMode): NamedStep[] => [
+  namedStep(map, 'select-operate', mode === 'agc' ? 'enableAgc' : 'enableChargeDischarge', 0),
 ];
 
-/** One request only: a stop must not hang on a second answer. */
-export const STOP_STEPS: readonly CommandStep[] = [
-  { mode: 'direct', controls: [latch(POINT.ceaseToEnergize.index, true)] },
-];
+/** One request only, and without a select: a stop must not hang on a second answer. */
+export const stopSteps = (map: PointMap): NamedStep[] => [namedStep(map, 'direct', 'ceaseToEnergize', 1)];
 
 /** What the core is told; nothing sent is a refusal to it. */
 export function replyOf(jobId: string, outcome: CommandOutcome): FieldReply {

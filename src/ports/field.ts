@@ -1,4 +1,5 @@
 import type { BatteryState } from '../domain/battery.ts';
+import type { SiteTelemetry } from '../domain/siteTelemetry.ts';
 import type { EpochMs } from '../domain/units.ts';
 
 /** How the core speaks with a utility-scale site over DNP3: jobs in, replies out, octets and time through. */
@@ -38,7 +39,8 @@ export type FieldEvent =
   | { readonly kind: 'link'; readonly up: boolean }
   /** The integrity poll is complete: the point table is whole and fresh. */
   | { readonly kind: 'integrity-read' }
-  | { readonly kind: 'state'; readonly state: BatteryState; readonly local: boolean }
+  /** The battery as normalised; `site` is what a utility-scale one says beyond that. */
+  | { readonly kind: 'state'; readonly state: BatteryState; readonly local: boolean; readonly site?: SiteTelemetry }
   | { readonly kind: 'points'; readonly points: readonly RawPoint[] }
   | { readonly kind: 'reply'; readonly reply: FieldReply };
 

@@ -1,5 +1,9 @@
+import type { ChargingState } from '../domain/battery.ts';
 import type { Fact } from '../domain/fact.ts';
+import type { Provenance } from '../domain/program.ts';
+import type { SiteTelemetry } from '../domain/siteTelemetry.ts';
 import type { EpochMs } from '../domain/units.ts';
+import type { RawPoint } from './field.ts';
 import type { WeatherAlert } from './series.ts';
 
 /**
@@ -62,6 +66,10 @@ export type LogBody =
       readonly what: 'integrity-read' | 'operate' | 'operated' | 'refused' | 'unknown';
       readonly detail: string;
     }
+  /** The points of a DNP3 site as its map has them, once at the start of a run: for a reader of `points`. */
+  | PointsOfSite
+  | ReadPoints
+  | SiteState
   /** What happened inside a maker's cloud and no API tells: a command that did not reach its device. */
   | {
       readonly kind: 'cloud';
@@ -82,6 +90,72 @@ export type LogBody =
     }
   | CounterfactualInterval
   | { readonly kind: 'run-ended'; readonly virtualMs: number };
+
+export interface PointsOfSite {
+  readonly kind: 'points-map';
+  readonly siteId: string;
+  /** With the overrides of the site in it. */
+  readonly revision: string;
+  readonly provenance: Provenance;
+  readonly points: readonly {
+    readonly type: RawPoint['type'];
+    readonly index: number;
+    /** What the connector calls it; null for a point that is only kept raw. */
+    readonly key: string | null;
+    readonly name: string;
+    readonly meaning: string;
+    readonly unit: string;
+    /** Value in `unit` = raw × factor. */
+    readonly factor: number;
+    readonly overridden: boolean;
+  }[];
+}
+
+/**
+ * Raw points as the master read them: an irregular, event-driven feed. Only those whose value or flags differ from what
+ * stands here already, at most POINTS_PER_MIN_MAX a site and minute of the run (a whole map is some 240); what is more is
+ * counted in `leftOut` of the next record and stands here with its next change.
+ */
+export interface ReadPoints {
+  readonly kind: 'points';
+  readonly siteId: string;
+  readonly points: readonly {
+    readonly type: RawPoint['type'];
+    readonly index: number;
+    /** As on the wire; null = not a finite number. */
+    readonly value: number | null;
+    readonly flags: number;
+    /** By the device's clock, or when it was received: `quality` tells. */
+    readonly atMs: EpochMs;
+    readonly quality: RawPoint['timeQuality'];
+    readonly source: RawPoint['source'];
+  }[];
+  readonly leftOut: number;
+}
+
+export const POINTS_PER_MIN_MAX = 600;
+
+/**
+ * The normalised battery of a DNP3 site as the core was told: when it differs from the record before, and then at most
+ * SITE_STATES_PER_MIN_MAX a site and minute; what finds no room is written with the next one that has it, if it still holds.
+ * Null = not known.
+ */
+export interface SiteState {
+  readonly kind: 'site-state';
+  readonly siteId: string;
+  readonly sampledAtMs: EpochMs;
+  readonly local: boolean;
+  readonly battery: {
+    readonly charge: number | null;
+    readonly chargePercentage: number | null;
+    readonly chargingState: ChargingState;
+    readonly chargeRate: number | null;
+    readonly backupReserve: number | null;
+  };
+  readonly site: Omit<SiteTelemetry, 'sampledAtMs'>;
+}
+
+export const SITE_STATES_PER_MIN_MAX = 6;
 
 export interface RunStarted {
   readonly kind: 'run-started';

@@ -69,8 +69,12 @@ function checkVpp(words: readonly string[], program: Program | null): string[] {
   const name = words[1];
   if (name === undefined || name.startsWith('-')) return unknownOptions(said, options, program.options);
   if (/^[<[]/.test(name) || name === 'help') return [];
-  const command = program.commands.find((c) => c.name === name);
-  if (command === undefined) return [`${said}, but the program has no command "${name}"`];
+  // Commands of a group are called by two words.
+  const isGroup = program.commands.some((c) => c.name.startsWith(`${name} `));
+  const wanted = isGroup ? `${name} ${words[2]}` : name;
+  if (isGroup && (words[2] === undefined || /^[<[]/.test(words[2]))) return [];
+  const command = program.commands.find((c) => c.name === wanted);
+  if (command === undefined) return [`${said}, but the program has no command "${wanted}"`];
   return unknownOptions(said, options, [...command.options, ...program.options]);
 }
 
@@ -85,7 +89,7 @@ function checkDocs({ readme, scripts, program }: Docs): string[] {
     problems.push(...npm.problems);
     if (npm.rest.length === 0) continue;
     problems.push(...checkVpp(npm.rest, program));
-    if (npm.rest[1] !== undefined) mentioned.add(npm.rest[1]);
+    if (npm.rest[1] !== undefined) mentioned.add(npm.rest[1]).add(`${npm.rest[1]} ${npm.rest[2]}`);
   }
   if (program === null) return problems;
   for (const { name } of program.commands) {
@@ -123,8 +127,15 @@ async function loadProgram(): Promise<Program | null> {
   return {
     options: optionsOf(program),
     help: program.helpInformation(),
-    commands: program.commands.map((c) => ({ name: c.name(), options: optionsOf(c), help: c.helpInformation() })),
+    commands: program.commands.flatMap((c) => leaves(c, '')),
   };
+}
+
+/** A command, or the commands of a group: "dnp3 decode". */
+function leaves(command: CommandLike, group: string): Program['commands'][number][] {
+  const name = `${group}${command.name()}`;
+  if (command.commands.length > 0) return command.commands.flatMap((c) => leaves(c, `${name} `));
+  return [{ name, options: optionsOf(command), help: command.helpInformation() }];
 }
 
 const README = join(ROOT, 'README.md');
@@ -147,9 +158,11 @@ describe('the check of the README', () => {
     commands: [
       { name: 'run', options: ['--seed'], help: 'Usage: vpp run <scenario>\n' },
       { name: 'explain', options: [], help: 'Usage: vpp explain\n' },
+      { name: 'wire decode', options: ['--hex'], help: 'Usage: vpp wire decode\n' },
     ],
   };
-  const good = '# x\n\n`vpp explain`\n\n```sh\n$ npx vpp run heat --seed 7 --json # all of it\n```\n';
+  const good =
+    '# x\n\n`vpp explain`, `vpp wire decode <file>`\n\n```sh\n$ npx vpp run heat --seed 7 --json # all of it\n```\n';
   const docs = (readme: string, with_: Partial<Docs> = {}): string =>
     checkDocs({ readme, scripts: ['test', 'start', 'vpp'], program, ...with_ }).join('\n');
 
@@ -170,6 +183,9 @@ describe('the check of the README', () => {
     ['npm run without a name', `${good}\`npm run\`\n`, /no script ""/],
     ['a command that is not there', `${good}\`vpp replay log.jsonl\`\n`, /no command "replay"/],
     ['a command that is not there, behind npm run', `${good}\`npm run vpp -- replay\`\n`, /no command "replay"/],
+    ['a command of a group that is not there', `${good}\`vpp wire encode x\`\n`, /no command "wire encode"/],
+    ['an option of a command of a group', `${good}\`vpp wire decode --hax x\`\n`, /no option "--hax"/],
+    ['a command of a group left out', good.replace('vpp wire decode', 'nothing'), /command "wire decode", README does/],
     ['an option that is not there', `${good}\`vpp run heat --sede=7\`\n`, /no option "--sede"/],
     ['an option on the next line', `${good}\n\`\`\`\nvpp run heat \\\n  --fast\n\`\`\`\n`, /no option "--fast"/],
     ['an option of the program that is not there', `${good}\`vpp --verbose\`\n`, /no option "--verbose"/],

@@ -1,21 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { type Procedure, replay } from './dnp3-replay.ts';
+import { NOT_YET, procedures, replay } from './dnp3-replay.ts';
 
-const FILE = new URL('../../../shared/data/dnp3/opendnp3_conformance.jsonl.gz', import.meta.url).pathname;
-const missing = !existsSync(FILE);
-
-/** Procedures that do not pass, each with the reason; one that passes must be taken off. */
-const NOT_YET: Readonly<Record<string, string>> = {};
-
-const procedures: readonly Procedure[] = missing
-  ? []
-  : gunzipSync(readFileSync(FILE))
-      .toString('utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Procedure);
+const missing = procedures.length === 0;
 
 describe('recorded certification procedures, octet by octet', () => {
   test.skipIf(missing)('shared/data/dnp3/opendnp3_conformance.jsonl.gz holds 70 procedures', () => {

@@ -3,8 +3,7 @@ import { crcDnp } from '../../src/dnp3/link/crc.ts';
 import { encodeFrame } from '../../src/dnp3/link/frame.ts';
 import { LinkParser } from '../../src/dnp3/link/parser.ts';
 import type { OutstationConfig } from '../../src/dnp3/outstation/config.ts';
-import { OutstationSession } from '../../src/dnp3/outstation/session.ts';
-import { Stack } from '../../src/dnp3/stack.ts';
+import { Desk } from '../unit/dnp3/desk.ts';
 import { hex, octets } from '../unit/dnp3/hex.ts';
 
 /**
@@ -32,59 +31,6 @@ describe('link frames', () => {
     expect(crcDnp(octets('05 64 05 C0 01 00 00 04'))).toBe(0x21e9);
   });
 });
-
-/** Sends an application fragment and gives back the answers' application octets. */
-class Desk {
-  readonly session: OutstationSession;
-  nowMs = 0;
-  private readonly master = new Stack({
-    role: 'master',
-    localAddress: 1,
-    remoteAddress: 10,
-    interOctetMs: 1000,
-    fragmentOctetsMax: 2048,
-  });
-
-  constructor(config: Partial<OutstationConfig> = {}) {
-    this.session = new OutstationSession({
-      localAddress: 10,
-      remoteAddress: 1,
-      points: [],
-      unsolicited: false,
-      onControl: () => 0,
-      ...config,
-    });
-    this.session.connected(0);
-    // The vectors are of a device whose restart bit was cleared.
-    this.ask('C0 02 50 01 00 07 07 00');
-  }
-
-  ask(app: string): string {
-    this.master.sendFragment(octets(app));
-    for (const out of this.master.takeOutput()) this.session.receive(out, this.nowMs);
-    return this.answers();
-  }
-
-  broadcast(app: string, destination: number): void {
-    const userData = octets(`C0 ${app}`);
-    const frame = encodeFrame({
-      fromMaster: true,
-      primary: true,
-      fcb: false,
-      fcvOrDfc: false,
-      functionCode: 4,
-      destination,
-      source: 1,
-      userData,
-    });
-    this.session.receive(frame, this.nowMs);
-  }
-
-  answers(): string {
-    const got = this.session.takeOutput().flatMap((out) => this.master.receive(out, this.nowMs));
-    return got.map((i) => (i.kind === 'fragment' ? hex(i.octets) : i.kind)).join(' ');
-  }
-}
 
 const want = (text: string): string => hex(octets(text));
 const AO: OutstationConfig['points'] = [{ kind: 'AOS', index: 1, eventClass: 0 }];

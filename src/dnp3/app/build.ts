@@ -30,7 +30,14 @@ export function finishResponse(
 
 export interface Section {
   /** False when the object did not fit; the fragment then ends before it. */
-  append(index: number, fields: readonly number[]): boolean;
+  append(index: number, fields: readonly number[], octets?: Uint8Array): boolean;
+}
+
+/** One object that ends on an octet; false when it does not fit or is of another shape. */
+function writeObject(writer: ByteWriter, spec: ObjectSpec, fields: readonly number[], octets?: Uint8Array): boolean {
+  const { shape } = spec;
+  if (shape.kind === 'fields') return writeFields(writer, shape.fields, fields);
+  return shape.kind === 'octets' && octets?.length === shape.octets && writer.bytes(octets);
 }
 
 /**
@@ -48,13 +55,12 @@ export function indexedSection(writer: ByteWriter, spec: ObjectSpec, prefix: 1 |
   const countMax = prefix === 2 ? 0xffff : 0xff;
   let count = 0;
   return {
-    append(index, fields) {
+    append(index, fields, octets) {
       const mark = count === 0 ? start : writer.length;
       const fits =
         count < countMax &&
-        spec.shape.kind === 'fields' &&
         (prefix === 2 ? writer.u16(index) : writer.u8(index)) &&
-        writeFields(writer, spec.shape.fields, fields);
+        writeObject(writer, spec, fields, octets);
       if (!fits) {
         writer.rollback(mark);
         return false;
@@ -98,13 +104,11 @@ export function rangeSection(
     return true;
   };
   return {
-    append(index, fields) {
+    append(index, fields, octets) {
       const before = count === 0 ? mark : writer.length;
       const { shape } = spec;
       const fits =
-        shape.kind === 'packed'
-          ? packBit(fields[0] ?? 0, shape.bits)
-          : shape.kind === 'fields' && writeFields(writer, shape.fields, fields);
+        shape.kind === 'packed' ? packBit(fields[0] ?? 0, shape.bits) : writeObject(writer, spec, fields, octets);
       if (!fits) {
         writer.rollback(before);
         return false;
@@ -117,7 +121,7 @@ export function rangeSection(
   };
 }
 
-/** A header without objects: "all" (06), a count (07, 08) or a range (00, 01), as requests use them. */
+/** A header without objects: "all" (06), a count (07, 08), a range (00, 01) or the count of a list, as requests use them. */
 export function writeHeaderOnly(writer: ByteWriter, group: number, variation: number, range: HeaderRange): boolean {
   const mark = writer.length;
   const put = (x: number, wide: boolean): boolean => (wide ? writer.u16(x) : writer.u8(x));
@@ -134,6 +138,9 @@ export function writeHeaderOnly(writer: ByteWriter, group: number, variation: nu
       fitted = head(wide ? (range.kind === 'count' ? 0x08 : 0x28) : narrow) && put(range.count, wide);
       break;
     }
+    case 'free':
+      fitted = head(0x5b) && writer.u8(range.count);
+      break;
     case 'range': {
       const wide = range.stop > 0xff;
       fitted = head(wide ? 0x01 : 0x00) && put(range.start, wide) && put(range.stop, wide);
@@ -157,6 +164,36 @@ export function writeCounted(writer: ByteWriter, spec: ObjectSpec, objects: read
   return fitted;
 }
 
+/** Objects of a length of their own, qualifier 5B; file transfer only. */
+export function writeFree(writer: ByteWriter, spec: ObjectSpec, objects: readonly Uint8Array[]): boolean {
+  const mark = writer.length;
+  const fitted =
+    spec.shape.kind === 'free' &&
+    objects.length <= 0xff &&
+    writeHeaderOnly(writer, spec.group, spec.variation, { kind: 'free', count: objects.length }) &&
+    objects.every((o) => o.length <= 0xffff && writer.u16(o.length) && writer.bytes(o));
+  if (!fitted) writer.rollback(mark);
+  return fitted;
+}
+
+/** Indices without objects, qualifier 17 or 28: a read of single points. */
+export function writeIndices(
+  writer: ByteWriter,
+  object: { readonly group: number; readonly variation: number },
+  indices: readonly number[],
+): boolean {
+  const mark = writer.length;
+  const wide = indices.length > 0xff || indices.some((i) => i > 0xff);
+  const fitted =
+    writer.u8(object.group) &&
+    writer.u8(object.variation) &&
+    writer.u8(wide ? 0x28 : 0x17) &&
+    (wide ? writer.u16(indices.length) : writer.u8(indices.length)) &&
+    indices.every((i) => (wide ? writer.u16(i) : writer.u8(i)));
+  if (!fitted) writer.rollback(mark);
+  return fitted;
+}
+
 /** A whole header with its objects; false (and nothing written) when it does not fit or cannot be written so. */
 export function writeObjects(
   writer: ByteWriter,
@@ -170,7 +207,7 @@ export function writeObjects(
     qualifier === 0x17 || qualifier === 0x28
       ? indexedSection(writer, spec, wide)
       : rangeSection(writer, spec, { start: objects[0]?.index ?? 0, octets: wide });
-  const fitted = section !== null && objects.every((o) => section.append(o.index, o.fields));
+  const fitted = section !== null && objects.every((o) => section.append(o.index, o.fields, o.octets));
   if (!fitted) writer.rollback(mark);
   return fitted;
 }

@@ -1,10 +1,15 @@
 import type { ByteReader, ByteWriter } from '../util/bytes.ts';
 import { FLAG, FLAG_OVER_RANGE } from './control.ts';
-import type { FieldSpec, FieldType, ObjectSpec, PointKind } from './objects.ts';
+import type { DataKind, FieldSpec, FieldType, ObjectSpec, PointKind } from './objects.ts';
 
 /** Octets of one object <-> its fields as numbers, in the order of the table. */
 export function readFields(reader: ByteReader, fields: readonly FieldSpec[]): number[] {
-  return fields.map((f) => readField(reader, f.type));
+  // Literals of the right length: an array that grows by push takes room for 17 numbers, a thousand times an answer.
+  const [a, b, c] = [fields[0], fields[1], fields[2]];
+  if (a === undefined || fields.length > 3) return fields.map((f) => readField(reader, f.type));
+  if (b === undefined) return [readField(reader, a.type)];
+  if (c === undefined) return [readField(reader, a.type), readField(reader, b.type)];
+  return [readField(reader, a.type), readField(reader, b.type), readField(reader, c.type)];
 }
 
 function readField(reader: ByteReader, type: FieldType): number {
@@ -29,7 +34,11 @@ function readField(reader: ByteReader, type: FieldType): number {
 }
 
 export function writeFields(writer: ByteWriter, fields: readonly FieldSpec[], values: readonly number[]): boolean {
-  return fields.every((f, i) => writeField(writer, f.type, values[i] ?? 0));
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i];
+    if (field !== undefined && !writeField(writer, field.type, values[i] ?? 0)) return false;
+  }
+  return true;
 }
 
 function writeField(writer: ByteWriter, type: FieldType, value: number): boolean {
@@ -56,6 +65,8 @@ export interface PointValue {
   readonly value: number;
   readonly flags: number;
   readonly timeMs: number;
+  /** Of octet strings: 1 to 255 octets. */
+  readonly octets?: Uint8Array;
 }
 
 const RANGE: Readonly<Record<FieldType, readonly [number, number]>> = {
@@ -70,31 +81,37 @@ const RANGE: Readonly<Record<FieldType, readonly [number, number]>> = {
 };
 
 /** Value bits that live in the flags octet: bit 7 of binaries, bits 6 and 7 of double-bit inputs. */
-const stateShift = (kind: PointKind): number | null =>
-  kind === 'BI' || kind === 'BOS' ? 7 : kind === 'DBI' ? 6 : null;
+const stateShift = (kind: DataKind): number | null => (kind === 'BI' || kind === 'BOS' ? 7 : kind === 'DBI' ? 6 : null);
 
 /**
  * Fields of one point in one variation. A value that does not fit is clipped and marked OVER_RANGE; one that is no
  * number is sent as 0 without ONLINE.
  * @param baseMs  for relative times: the common time of occurrence sent before [ms]
  */
-export function pointToFields(spec: ObjectSpec, kind: PointKind, point: PointValue, baseMs = 0): number[] {
+export function pointToFields(spec: ObjectSpec, kind: DataKind, point: PointValue, baseMs = 0): number[] {
   const shift = stateShift(kind);
   if (spec.shape.kind === 'packed') return [point.value];
-  if (spec.shape.kind === 'marker') return [];
-  const type = spec.shape.fields.find((f) => f.name === 'value')?.type ?? 'f64';
-  const [min, max] = RANGE[type];
+  if (spec.shape.kind !== 'fields') return [];
+  const { fields } = spec.shape;
+  const type = valueType(fields);
+  const range = RANGE[type];
   const known = !Number.isNaN(point.value);
   const whole = known && type !== 'f32' && type !== 'f64' ? Math.round(point.value) : point.value;
-  const value = known ? Math.min(max, Math.max(min, whole)) : 0;
+  const value = known ? Math.min(range[1], Math.max(range[0], whole)) : 0;
   let flags = known ? point.flags : point.flags & ~FLAG.online;
   if (shift === null && known && value !== whole) flags |= FLAG_OVER_RANGE;
-  return spec.shape.fields.map((f) => {
-    if (f.name === 'flags') return shift === null ? flags : (flags & ((1 << shift) - 1)) | (value << shift);
-    if (f.name === 'timeMs') return Math.max(0, point.timeMs);
-    if (f.name === 'relativeMs') return point.timeMs - baseMs;
-    return value;
+  const octet = shift === null ? flags : (flags & ((1 << shift) - 1)) | (value << shift);
+  if (fields.length === 2 && fields[0]?.name === 'flags' && fields[1]?.name === 'value') return [octet, value];
+  return fields.map(({ name }) => {
+    if (name === 'flags') return octet;
+    if (name === 'timeMs') return Math.max(0, point.timeMs);
+    return name === 'relativeMs' ? point.timeMs - baseMs : value;
   });
+}
+
+function valueType(fields: readonly FieldSpec[]): FieldType {
+  for (const f of fields) if (f.name === 'value') return f.type;
+  return 'f64';
 }
 
 /** The point in one object; the time is null where the variation has none, and flags are ONLINE where it has none. */
@@ -109,12 +126,14 @@ export function fieldsToPoint(
   let value = 0;
   let flags: number = FLAG.online;
   let timeMs: number | null = null;
-  for (const [i, f] of spec.shape.fields.entries()) {
+  const specs = spec.shape.fields;
+  for (let i = 0; i < specs.length; i++) {
+    const name = specs[i]?.name;
     const x = fields[i] ?? 0;
-    if (f.name === 'value') value = x;
-    if (f.name === 'timeMs') timeMs = x;
-    if (f.name === 'relativeMs') timeMs = baseMs === null ? null : baseMs + x;
-    if (f.name === 'flags') {
+    if (name === 'value') value = x;
+    else if (name === 'timeMs') timeMs = x;
+    else if (name === 'relativeMs') timeMs = baseMs === null ? null : baseMs + x;
+    else if (name === 'flags') {
       flags = shift === null ? x : x & ((1 << shift) - 1);
       if (shift !== null) value = x >>> shift;
     }

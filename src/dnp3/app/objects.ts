@@ -2,10 +2,13 @@
  * The one table of objects: every codec, the parser's sizes, and the tests are made from it.
  *
  * "packed" objects are bits without octet boundary (lowest bit first); "fields" are octets in order; "marker" objects
- * (classes, variation 0 = "any variation") hold nothing and only stand in requests.
+ * (classes, variation 0 = "any variation") hold nothing and only stand in requests; "octets" are strings whose length is
+ * the variation; "free" objects carry their own length (qualifier 5B, file transfer) and are not looked into.
  * @source IEEE 1815 annex A [S]; sizes checked against the conformance log and captures of opendnp3 and ITI
  */
 export type PointKind = 'BI' | 'DBI' | 'BOS' | 'CTR' | 'FCTR' | 'AI' | 'AOS';
+/** Octet strings (g110, g111) hold octets and not a number. */
+export type DataKind = PointKind | 'OCT';
 export const POINT_KINDS: readonly PointKind[] = ['BI', 'DBI', 'AI', 'CTR', 'FCTR', 'BOS', 'AOS'];
 
 export type FieldType = 'u8' | 'u16' | 'u32' | 'i16' | 'i32' | 'f32' | 'f64' | 'u48';
@@ -28,8 +31,22 @@ export interface FieldSpec {
 export type ObjectShape =
   | { readonly kind: 'packed'; readonly bits: 1 | 2 }
   | { readonly kind: 'fields'; readonly fields: readonly FieldSpec[]; readonly octets: number }
+  | { readonly kind: 'octets'; readonly octets: number }
+  | { readonly kind: 'free' }
   | { readonly kind: 'marker' };
-export type ObjectRole = 'static' | 'event' | 'command' | 'command-event' | 'deadband' | 'time' | 'class' | 'iin';
+export type ObjectRole =
+  | 'static'
+  | 'event'
+  | 'command'
+  | 'command-event'
+  | 'deadband'
+  | 'time'
+  | 'class'
+  | 'iin'
+  | 'octets'
+  | 'octets-event'
+  | 'terminal'
+  | 'file';
 
 export interface ObjectSpec {
   readonly group: number;
@@ -115,6 +132,7 @@ const ROWS: readonly Row[] = [
   [32, 6, 'event', 'AI', 'flags:u8 value:f64'],
   [32, 7, 'event', 'AI', 'flags:u8 value:f32 timeMs:u48'],
   [32, 8, 'event', 'AI', 'flags:u8 value:f64 timeMs:u48'],
+  [34, 0, 'deadband', 'AI', 'marker'],
   [34, 1, 'deadband', 'AI', 'value:u16'],
   [34, 2, 'deadband', 'AI', 'value:u32'],
   [34, 3, 'deadband', 'AI', 'value:f32'],
@@ -136,6 +154,14 @@ const ROWS: readonly Row[] = [
   [42, 6, 'event', 'AOS', 'flags:u8 value:f64'],
   [42, 7, 'event', 'AOS', 'flags:u8 value:f32 timeMs:u48'],
   [42, 8, 'event', 'AOS', 'flags:u8 value:f64 timeMs:u48'],
+  [43, 1, 'command-event', 'AOS', 'status:u8 value:i32'],
+  [43, 2, 'command-event', 'AOS', 'status:u8 value:i16'],
+  [43, 3, 'command-event', 'AOS', 'status:u8 value:i32 timeMs:u48'],
+  [43, 4, 'command-event', 'AOS', 'status:u8 value:i16 timeMs:u48'],
+  [43, 5, 'command-event', 'AOS', 'status:u8 value:f32'],
+  [43, 6, 'command-event', 'AOS', 'status:u8 value:f64'],
+  [43, 7, 'command-event', 'AOS', 'status:u8 value:f32 timeMs:u48'],
+  [43, 8, 'command-event', 'AOS', 'status:u8 value:f64 timeMs:u48'],
   [50, 1, 'time', null, 'timeMs:u48'],
   [50, 2, 'time', null, 'timeMs:u48 intervalMs:u32'],
   [50, 3, 'time', null, 'timeMs:u48'],
@@ -147,6 +173,13 @@ const ROWS: readonly Row[] = [
   [60, 2, 'class', null, 'marker'],
   [60, 3, 'class', null, 'marker'],
   [60, 4, 'class', null, 'marker'],
+  [70, 2, 'file', null, 'free'],
+  [70, 3, 'file', null, 'free'],
+  [70, 4, 'file', null, 'free'],
+  [70, 5, 'file', null, 'free'],
+  [70, 6, 'file', null, 'free'],
+  [70, 7, 'file', null, 'free'],
+  [70, 8, 'file', null, 'free'],
   [80, 1, 'iin', null, 'bits1'],
 ];
 
@@ -155,6 +188,7 @@ const FIELD_TYPES = new Map<string, FieldType>(
 );
 
 function shapeOf(layout: string): ObjectShape {
+  if (layout === 'free') return { kind: 'free' };
   if (layout === 'marker') return { kind: 'marker' };
   if (layout === 'bits1') return { kind: 'packed', bits: 1 };
   if (layout === 'bits2') return { kind: 'packed', bits: 2 };
@@ -175,6 +209,21 @@ export const OBJECTS: readonly ObjectSpec[] = ROWS.map(([group, variation, role,
 
 const BY_KEY = new Map(OBJECTS.map((o) => [o.group * 256 + o.variation, o]));
 
+/** Groups whose variation is the length of their octets, 1 to 255; 0 is "any length" and holds nothing. */
+export const SIZED_GROUPS: Readonly<Record<110 | 111 | 112 | 113, ObjectRole>> = {
+  110: 'octets',
+  111: 'octets-event',
+  112: 'terminal',
+  113: 'terminal',
+};
+for (const [name, role] of Object.entries(SIZED_GROUPS)) {
+  const group = Number(name);
+  for (let variation = 0; variation <= 255; variation++) {
+    const shape: ObjectShape = variation === 0 ? { kind: 'marker' } : { kind: 'octets', octets: variation };
+    BY_KEY.set(group * 256 + variation, { group, variation, role, point: null, shape });
+  }
+}
+
 export const objectSpec = (group: number, variation: number): ObjectSpec | null =>
   BY_KEY.get(group * 256 + variation) ?? null;
 
@@ -185,8 +234,8 @@ export interface KindGroups {
   readonly eventVariation: number;
 }
 
-/** Groups of each kind of point, with default variations (with flags, events with time). */
-export const KIND_GROUPS: Readonly<Record<PointKind, KindGroups>> = {
+/** Groups of each kind, with default variations (with flags, events with time; of octet strings their length). */
+export const KIND_GROUPS: Readonly<Record<DataKind, KindGroups>> = {
   BI: { staticGroup: 1, eventGroup: 2, staticVariation: 2, eventVariation: 2 },
   DBI: { staticGroup: 3, eventGroup: 4, staticVariation: 2, eventVariation: 2 },
   AI: { staticGroup: 30, eventGroup: 32, staticVariation: 1, eventVariation: 3 },
@@ -194,4 +243,5 @@ export const KIND_GROUPS: Readonly<Record<PointKind, KindGroups>> = {
   FCTR: { staticGroup: 21, eventGroup: 23, staticVariation: 1, eventVariation: 5 },
   BOS: { staticGroup: 10, eventGroup: 11, staticVariation: 2, eventVariation: 2 },
   AOS: { staticGroup: 40, eventGroup: 42, staticVariation: 1, eventVariation: 3 },
+  OCT: { staticGroup: 110, eventGroup: 111, staticVariation: 0, eventVariation: 0 },
 };

@@ -13,13 +13,17 @@ import { type ObjectSpec, objectSpec } from './objects.ts';
 export interface ObjectValue {
   readonly index: number;
   readonly fields: readonly number[];
+  /** Of octet strings and free-format objects: a view into the fragment. */
+  readonly octets?: Uint8Array;
 }
 
 export type HeaderRange =
   | { readonly kind: 'all' }
   | { readonly kind: 'range'; readonly start: number; readonly stop: number }
   | { readonly kind: 'count'; readonly count: number }
-  | { readonly kind: 'indexed'; readonly count: number };
+  | { readonly kind: 'indexed'; readonly count: number }
+  /** Qualifier 5B: each object brings its own length, in requests without objects too. */
+  | { readonly kind: 'free'; readonly count: number };
 
 export interface ObjectHeader {
   readonly group: number;
@@ -36,6 +40,8 @@ export interface Fragment {
   readonly functionCode: number;
   /** Internal indications, of responses only. */
   readonly iin: { readonly first: number; readonly second: number } | null;
+  /** All octets of it. */
+  readonly octets: Uint8Array;
   /** Octets after the application header. */
   readonly body: Uint8Array;
 }
@@ -60,7 +66,7 @@ export function parseFragment(octets: Uint8Array): Fragment | null {
   const isResponse = functionCode === FUNCTION.response || functionCode === FUNCTION.unsolicitedResponse;
   const iin = isResponse ? { first: reader.u8(), second: reader.u8() } : null;
   if (!reader.ok) return null;
-  return { control, functionCode, iin, body: octets.subarray(reader.position) };
+  return { control, functionCode, iin, octets, body: octets.subarray(reader.position) };
 }
 
 /** Functions whose object headers are followed by objects. */
@@ -102,9 +108,10 @@ function parseHeader(reader: ByteReader, withObjects: boolean): ObjectHeader | P
   if (range.kind === 'range' && range.stop < range.start) return failure('the range ends before it starts');
   const spec = objectSpec(group, variation);
   if (spec === null) return { iin2: IIN2.objectUnknown, why: `g${group}v${variation} is unknown` };
-  const objects = withObjects
-    ? parseObjects(reader, spec, range, prefixOctets(qualifier))
-    : parseIndices(reader, range, prefixOctets(qualifier));
+  const objects =
+    withObjects || range.kind === 'free'
+      ? parseObjects(reader, spec, range, prefixOctets(qualifier))
+      : parseIndices(reader, range, prefixOctets(qualifier));
   if (objects === null) return failure(`the objects of g${group}v${variation} are cut short or cannot stand here`);
   return { group, variation, qualifier, spec, range, objects };
 }
@@ -132,6 +139,8 @@ function readRange(reader: ByteReader, qualifier: number): HeaderRange | null {
       return { kind: 'indexed', count: reader.u8() };
     case 0x28:
       return { kind: 'indexed', count: reader.u16() };
+    case 0x5b:
+      return { kind: 'free', count: reader.u8() };
     default:
       return null;
   }
@@ -148,6 +157,7 @@ function parseObjects(reader: ByteReader, spec: ObjectSpec, range: HeaderRange, 
   const { shape } = spec;
   if (range.kind === 'all') return shape.kind === 'marker' ? [] : null;
   if (shape.kind === 'marker') return null;
+  if (range.kind === 'free' || shape.kind === 'free') return parseFree(reader, spec, range);
   const count = range.kind === 'range' ? range.stop - range.start + 1 : range.count;
   const first = range.kind === 'range' ? range.start : 0;
   if (count === 0) return null;
@@ -160,7 +170,20 @@ function parseObjects(reader: ByteReader, spec: ObjectSpec, range: HeaderRange, 
   const objects: ObjectValue[] = [];
   for (let i = 0; i < count; i++) {
     const index = range.kind === 'indexed' ? (prefix === 2 ? reader.u16() : reader.u8()) : first + i;
-    objects.push({ index, fields: readFields(reader, shape.fields) });
+    if (shape.kind === 'octets') objects.push({ index, fields: [], octets: reader.bytes(shape.octets) });
+    else objects.push({ index, fields: readFields(reader, shape.fields) });
+  }
+  return objects;
+}
+
+/** Objects of a length of their own; file transfer is the only one, and its inside is not looked into. */
+function parseFree(reader: ByteReader, spec: ObjectSpec, range: HeaderRange): ObjectValue[] | null {
+  if (spec.shape.kind !== 'free' || range.kind !== 'free' || range.count === 0) return null;
+  const objects: ObjectValue[] = [];
+  for (let i = 0; i < range.count; i++) {
+    const octets = reader.bytes(reader.u16());
+    if (!reader.ok) return null;
+    objects.push({ index: i, fields: [], octets });
   }
   return objects;
 }

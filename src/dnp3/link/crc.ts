@@ -14,6 +14,23 @@ function makeTable(): Uint16Array {
   return table;
 }
 
+/** Copies octets[from, from + count) to target[at, …) and gives their CRC: one pass over a block instead of two. */
+export function copyWithCrc(
+  octets: Uint8Array,
+  block: { readonly from: number; readonly count: number },
+  target: Uint8Array,
+  at: number,
+): number {
+  const { from, count } = block;
+  let crc = 0;
+  for (let i = 0; i < count; i++) {
+    const octet = octets[from + i] ?? 0;
+    target[at + i] = octet;
+    crc = (crc >>> 8) ^ (TABLE[(crc ^ octet) & 0xff] ?? 0);
+  }
+  return ~crc & 0xffff;
+}
+
 /** CRC over octets[from, to). */
 export function crcDnp(octets: Uint8Array, from = 0, to: number = octets.length): number {
   let crc = 0;

@@ -1,4 +1,4 @@
-import { crcDnp } from './crc.ts';
+import { copyWithCrc, crcDnp } from './crc.ts';
 
 /**
  * The link frame (IEEE 1815 clause 9.2 [S]):
@@ -65,10 +65,9 @@ export function encodeFrame(frame: LinkFrame): Uint8Array {
   putU16(out, 8, crcDnp(out, 0, 8));
   let at = HEADER_OCTETS;
   for (let from = 0; from < data.length; from += 16) {
-    const block = data.subarray(from, from + 16);
-    out.set(block, at);
-    putU16(out, at + block.length, crcDnp(block));
-    at += block.length + 2;
+    const count = Math.min(16, data.length - from);
+    putU16(out, at + count, copyWithCrc(data, { from, count }, out, at));
+    at += count + 2;
   }
   return out;
 }

@@ -16,6 +16,13 @@ export interface Measurement {
   readonly source: 'static' | 'event' | 'unsolicited';
 }
 
+/** An octet string as an outstation sent it, 1 to 255 octets. */
+export interface OctetString {
+  readonly index: number;
+  readonly octets: Uint8Array;
+  readonly source: 'static' | 'event' | 'unsolicited';
+}
+
 /** The points that a site's map knows; values of others are dropped, so that no peer can grow our tables. */
 export type PointFilter = (kind: PointKind, index: number) => boolean;
 
@@ -37,20 +44,47 @@ export function measurementsOf(
     if (kind === null || (h.spec.role !== 'static' && h.spec.role !== 'event')) continue;
     const isRelative = h.spec.shape.kind === 'fields' && h.spec.shape.fields.some((f) => f.name === 'relativeMs');
     const synchronised = isRelative ? base?.synchronised === true : !from.needTime;
+    const source = from.unsolicited ? 'unsolicited' : h.spec.role;
     for (const o of h.objects) {
       if (!known(kind, o.index)) {
         dropped += 1;
         continue;
       }
-      const point = fieldsToPoint(h.spec, kind, o.fields, base?.ms ?? null);
-      values.push({
-        kind,
-        index: o.index,
-        ...point,
-        timeQuality: point.timeMs === null ? 'received' : synchronised ? 'synchronised' : 'unsynchronised',
-        source: from.unsolicited ? 'unsolicited' : h.spec.role,
-      });
+      const { value, flags, timeMs } = fieldsToPoint(h.spec, kind, o.fields, base?.ms ?? null);
+      const timeQuality = timeMs === null ? 'received' : synchronised ? 'synchronised' : 'unsynchronised';
+      values.push({ kind, index: o.index, value, flags, timeMs, timeQuality, source });
     }
   }
   return { values, dropped };
+}
+
+/** Octet strings in a response, each a copy of its own. */
+export function octetStringsOf(
+  headers: readonly ObjectHeader[],
+  unsolicited: boolean,
+  known: (index: number) => boolean,
+): { values: OctetString[]; dropped: number } {
+  const values: OctetString[] = [];
+  let dropped = 0;
+  for (const h of headers) {
+    if (h.spec.role !== 'octets' && h.spec.role !== 'octets-event') continue;
+    const source = unsolicited ? 'unsolicited' : h.spec.role === 'octets' ? 'static' : 'event';
+    for (const o of h.objects) {
+      if (o.octets === undefined || !known(o.index)) dropped += 1;
+      else values.push({ index: o.index, octets: o.octets.slice(), source });
+    }
+  }
+  return { values, dropped };
+}
+
+/** Dead-bands of analog inputs in a response. */
+export function deadbandsOf(
+  headers: readonly ObjectHeader[],
+  known: PointFilter,
+): { values: { index: number; deadband: number }[]; dropped: number } {
+  const all = headers
+    .filter((h) => h.spec.role === 'deadband')
+    .flatMap((h) => h.objects.map((o) => ({ index: o.index, deadband: o.fields[0] ?? 0 })));
+  const values = all.filter((d) => known('AI', d.index));
+  return { values, dropped: all.length - values.length };
 }

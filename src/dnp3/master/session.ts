@@ -2,9 +2,37 @@ import { controlOctet, FUNCTION, IIN1, IIN2, nextSequence } from '../app/control
 import { type Fragment, parseFragment, parseHeaders } from '../app/parse.ts';
 import { type Incoming, Stack } from '../stack.ts';
 import { sameOctets } from '../util/bytes.ts';
-import { FRAGMENTS_MAX, MASTER_DEFAULTS, MASTER_EVENTS_MAX, type MasterConfig, type MasterEvent } from './config.ts';
-import { measurementsOf } from './measurements.ts';
+import { Agenda } from './agenda.ts';
 import {
+  FRAGMENTS_MAX,
+  MASTER_DEFAULTS,
+  MASTER_EVENTS_MAX,
+  type MasterConfig,
+  type MasterEvent,
+  type MasterNotice,
+} from './config.ts';
+import { KeepAlive } from './keepAlive.ts';
+import { deadbandsOf, measurementsOf, octetStringsOf } from './measurements.ts';
+import {
+  type AssignClassRequest,
+  delayOf,
+  type FreezeRequest,
+  isAnswered,
+  isReadRequest,
+  type MasterRequest,
+  objection,
+  type ReadClassesRequest,
+  type ReadRangeRequest,
+  type RequestOutcome,
+  type RequestTask,
+  type RestartRequest,
+  requestTask,
+  type TimeSyncRequest,
+  timeToWrite,
+  type WriteDeadbandsRequest,
+} from './requests.ts';
+import {
+  accepted,
   buildRequest,
   type CommandOutcome,
   type CommandRequest,
@@ -13,24 +41,23 @@ import {
   controlAnswer,
   nextPhase,
   type Task,
+  unanswered,
 } from './tasks.ts';
 
 /**
  * A master for one outstation (IEEE 1815 clause 4 and 5 [S]; order of work as opendnp3 and stepfunc have it).
  *
- * After each connect: clear the restart bit (when shown), disable unsolicited, integrity poll, set the clock (when asked
- * for), enable unsolicited; then commands and polls. One request is under way at a time. No command leaves before the
- * integrity poll of this connection is complete, and none after the outstation showed a restart until it was read again;
- * an urgent one is the exception: it leaves at once and breaks off what is under way.
+ * What is done when is the agenda's business (agenda.ts); here requests leave and answers are taken. One request is under
+ * way at a time. No command leaves before the integrity poll of this connection is complete, and none after the
+ * outstation showed a restart until it was read again; an urgent one is the exception: it leaves at once and breaks off
+ * what is under way.
  *
  * A response counts only with the expected sequence, FIR on its first fragment and none later; each fragment restarts
  * the timer. Unsolicited data before the integrity poll is neither taken nor confirmed, so the outstation keeps it; a
  * repeat is confirmed and not delivered (stepfunc's ways; opendnp3 does neither). Controls are never repeated by
- * themselves: an answer that does not come is an unknown outcome and the owner's to judge.
+ * themselves: an answer that does not come is an unknown outcome and the owner's to judge. Values of points outside the
+ * map are dropped and counted.
  */
-/** An outstation that goes on asking for the time is told it once in this long. */
-const TIME_HOLD_MS = 60_000;
-
 interface Flight {
   readonly task: Task;
   readonly request: Uint8Array;
@@ -47,37 +74,27 @@ export class MasterSession {
   /** Fragments that were no valid answer to anything. */
   droppedFragments = 0;
   private readonly settings: Required<MasterConfig>;
-  private out: MasterEvent[] = [];
+  private readonly agenda: Agenda;
+  private readonly link: KeepAlive;
+  private out: MasterNotice[] = [];
   private online = false;
   private sequence = 0;
   private flight: Flight | null = null;
   private commands: CommandTask[] = [];
-  private lastHeardMs = 0;
-  private askedStatusMs: number | null = null;
-  private dead = false;
-  private restartShown = false;
-  private restartClearedMs = Number.NEGATIVE_INFINITY;
-  private disabled = false;
-  private enabled: 'no' | 'yes' | 'refused' = 'no';
-  private integrity = false;
-  private needTime = false;
-  private timeWrittenMs = Number.NEGATIVE_INFINITY;
-  private overflow = false;
-  private pausedUntilMs = 0;
-  private integrityDueMs = 0;
-  private eventPollDueMs: number | null = null;
-  private eventPollLastMs = Number.NEGATIVE_INFINITY;
+  private requests: RequestTask[] = [];
   private lastUnsolicited: Uint8Array | null = null;
 
   constructor(config: MasterConfig) {
     this.settings = { ...MASTER_DEFAULTS, ...config };
-    const { localAddress, remoteAddress, interOctetMs } = this.settings;
+    const { localAddress, remoteAddress, interOctetMs, keepAliveMs, responseMs } = this.settings;
+    this.agenda = new Agenda(this.settings);
+    this.link = new KeepAlive(keepAliveMs, responseMs);
     this.stack = new Stack({ role: 'master', localAddress, remoteAddress, interOctetMs, fragmentOctetsMax: 2048 });
   }
 
   /** The picture is whole and of this connection. */
   get integrityComplete(): boolean {
-    return this.online && this.integrity;
+    return this.online && this.agenda.integrity;
   }
 
   connected(nowMs: number): void {
@@ -85,29 +102,22 @@ export class MasterSession {
     if (this.online) this.disconnected(nowMs);
     this.stack.reset();
     this.online = true;
-    this.lastHeardMs = nowMs;
-    this.askedStatusMs = null;
-    this.dead = false;
-    this.restartShown = false;
-    this.restartClearedMs = Number.NEGATIVE_INFINITY;
-    this.needTime = false;
-    this.overflow = false;
-    this.pausedUntilMs = nowMs;
-    this.eventPollDueMs = null;
+    this.link.start(nowMs);
+    this.agenda.connected(nowMs);
     this.lastUnsolicited = null;
-    this.beginAgain();
     this.work(nowMs);
   }
 
   disconnected(_nowMs: number): void {
     this.online = false;
-    this.integrity = false;
-    const flight = this.flight;
-    this.flight = null;
-    if (flight?.task.kind === 'command') this.endCommand(flight.task, unanswered(flight.task, 'the link went down'));
-    const waiting = this.commands;
+    this.agenda.beginAgain();
+    this.breakOff('the link went down');
+    const { commands, requests } = this;
     this.commands = [];
-    for (const c of waiting) this.endCommand(c, { kind: 'not-sent', why: 'the link went down before it was sent' });
+    this.requests = [];
+    const end = { kind: 'not-sent', why: 'the link went down before it was sent' } as const;
+    for (const c of commands) this.endCommand(c, end);
+    for (const r of requests) this.endRequest(r, end);
     this.stack.reset();
   }
 
@@ -127,21 +137,57 @@ export class MasterSession {
     }
     if (request.urgent) {
       this.commands.unshift(task);
-      this.breakOff();
+      // An urgent command does not wait for an answer that may never come. A read broken off is done again later.
+      const underWay = this.flight?.task;
+      if (underWay?.kind !== 'command' || !underWay.request.urgent) this.breakOff('broken off');
     } else this.commands.push(task);
     this.work(nowMs);
   }
 
-  /** Takes back commands that wait; of one under way only what has left stands, and its outcome is told as unknown. */
+  /** Reads points by object header; values come as 'measurements'. */
+  readRange(request: ReadRangeRequest, nowMs: number): void {
+    this.ask({ kind: 'read-range', ...request }, nowMs);
+  }
+
+  /** Reads classes, events (1 to 3) before static values (0); values come as 'measurements'. */
+  readClasses(request: ReadClassesRequest, nowMs: number): void {
+    this.ask({ kind: 'read-classes', ...request }, nowMs);
+  }
+
+  /** Sets the outstation's clock to the session's time. */
+  timeSync(request: TimeSyncRequest, nowMs: number): void {
+    this.ask({ kind: 'time-sync', ...request }, nowMs);
+  }
+
+  restart(request: RestartRequest, nowMs: number): void {
+    this.ask({ kind: 'restart', ...request }, nowMs);
+  }
+
+  assignClass(request: AssignClassRequest, nowMs: number): void {
+    this.ask({ kind: 'assign-class', ...request }, nowMs);
+  }
+
+  /** Freezes counters. */
+  freeze(request: FreezeRequest, nowMs: number): void {
+    this.ask({ kind: 'freeze', ...request }, nowMs);
+  }
+
+  /** Sets dead-bands of analog inputs. */
+  writeDeadbands(request: WriteDeadbandsRequest, nowMs: number): void {
+    this.ask({ kind: 'write-deadbands', ...request }, nowMs);
+  }
+
+  /** Takes back commands and requests that wait; of one under way only what has left stands. */
   cancel(wanted: (id: string) => boolean, why: string): void {
     const task = this.flight?.task;
-    if (task?.kind === 'command' && wanted(task.request.id)) {
-      this.flight = null;
-      this.endCommand(task, unanswered(task, why));
-    }
-    const gone = this.commands.filter((c) => wanted(c.request.id));
-    this.commands = this.commands.filter((c) => !wanted(c.request.id));
-    for (const c of gone) this.endCommand(c, { kind: 'not-sent', why });
+    const isOwners = task?.kind === 'command' || (task?.kind === 'request' && !task.own);
+    if (isOwners && wanted(task.request.id)) this.breakOff(why);
+    const commands = this.commands.filter((c) => wanted(c.request.id));
+    const requests = this.requests.filter((r) => wanted(r.request.id));
+    this.commands = this.commands.filter((c) => !commands.includes(c));
+    this.requests = this.requests.filter((r) => !requests.includes(r));
+    for (const c of commands) this.endCommand(c, { kind: 'not-sent', why });
+    for (const r of requests) this.endRequest(r, { kind: 'not-sent', why });
   }
 
   timeout(nowMs: number): void {
@@ -149,28 +195,21 @@ export class MasterSession {
     this.take(this.stack.timeout(nowMs), nowMs);
     if (this.flight !== null && nowMs >= this.flight.untilMs) {
       this.fail(this.flight, 'no answer in time', nowMs);
-      // Is anybody there at all? Asked at once, not only after the keep-alive time.
-      if (this.askedStatusMs === null) this.lastHeardMs = Math.min(this.lastHeardMs, nowMs - this.settings.keepAliveMs);
+      this.link.doubt(nowMs);
     }
-    this.keepAlive(nowMs);
+    const due = this.link.due(nowMs);
+    if (due === 'ask') this.stack.requestLinkStatus();
+    else if (due === 'died') {
+      this.agenda.beginAgain();
+      this.emit({ kind: 'link-dead' });
+    }
     this.work(nowMs);
   }
 
   nextTimeoutMs(): number | null {
     if (!this.online) return null;
-    const keepAliveMs =
-      this.askedStatusMs === null
-        ? this.lastHeardMs + this.settings.keepAliveMs
-        : this.askedStatusMs + this.settings.responseMs;
-    const times: (number | null)[] = [this.stack.nextTimeoutMs(), keepAliveMs];
-    if (this.flight !== null) times.push(this.flight.untilMs);
-    else if (this.dead) times.push(null);
-    else if (this.integrity) {
-      if (this.needTime) times.push(this.pausedUntilMs);
-      times.push(Math.max(this.integrityDueMs, this.pausedUntilMs));
-      if (this.eventPollDueMs !== null) times.push(Math.max(this.eventPollDueMs, this.pausedUntilMs));
-      if (this.enabled === 'no' && this.settings.unsolicitedClasses.length > 0) times.push(this.pausedUntilMs);
-    } else times.push(this.pausedUntilMs);
+    const work = this.flight === null ? this.agenda.nextMs(this.waiting(), this.link.dead) : this.flight.untilMs;
+    const times = [this.stack.nextTimeoutMs(), this.link.nextMs(), work];
     return times.reduce<number | null>((min, t) => (t !== null && (min === null || t < min) ? t : min), null);
   }
 
@@ -178,76 +217,102 @@ export class MasterSession {
     return this.stack.takeOutput();
   }
 
-  takeEvents(): MasterEvent[] {
+  /** Everything told since the last call, in order. */
+  takeNotices(): MasterNotice[] {
     const out = this.out;
     this.out = [];
     return out;
   }
 
-  private emit(event: MasterEvent): void {
-    if (this.out.length >= MASTER_EVENTS_MAX) this.out.shift();
-    this.out.push(event);
+  /** The same without ends of requests, octet strings and dead-bands, for an owner who asks for none of them. */
+  takeEvents(): MasterEvent[] {
+    return this.takeNotices().filter(isEvent);
   }
 
-  private beginAgain(): void {
-    this.disabled = false;
-    this.enabled = 'no';
-    this.integrity = false;
+  private emit(notice: MasterNotice): void {
+    if (this.out.length >= MASTER_EVENTS_MAX) this.out.shift();
+    this.out.push(notice);
   }
 
   private endCommand(task: CommandTask, outcome: CommandOutcome): void {
     this.emit({ kind: 'command-ended', id: task.request.id, outcome });
   }
 
-  /** An urgent command does not wait for an answer that may never come. A read broken off is done again later. */
-  private breakOff(): void {
-    const flight = this.flight;
-    if (flight === null || (flight.task.kind === 'command' && flight.task.request.urgent)) return;
-    this.flight = null;
-    if (flight.task.kind === 'command') this.endCommand(flight.task, unanswered(flight.task, 'broken off'));
+  private endRequest(task: RequestTask, outcome: RequestOutcome): void {
+    if (task.own) return;
+    this.emit({ kind: 'request-ended', id: task.request.id, request: task.request.kind, outcome });
   }
 
-  /** Sends the next request when none is under way. */
+  private ask(request: MasterRequest, nowMs: number): void {
+    const task = requestTask(request);
+    const { requestsMax } = this.settings;
+    if (!this.online) return this.endRequest(task, { kind: 'not-sent', why: 'there is no connection' });
+    if (this.requests.length >= requestsMax) {
+      return this.endRequest(task, { kind: 'not-sent', why: `${requestsMax} requests are waiting` });
+    }
+    this.requests.push(task);
+    this.work(nowMs);
+  }
+
+  /** Gives up what is under way; an answer that still comes belongs to nothing. */
+  private breakOff(why: string): void {
+    const task = this.flight?.task;
+    this.flight = null;
+    if (task?.kind === 'command') this.endCommand(task, unanswered(task, why));
+    if (task?.kind === 'request') this.endRequest(task, { kind: 'no-answer', why });
+  }
+
+  private waiting() {
+    const urgent = this.commands[0]?.request.urgent === true;
+    const commands = urgent ? 'urgent' : this.commands.length > 0 ? 'some' : 'none';
+    return { commands, requests: this.requests.length > 0 } as const;
+  }
+
+  /** Sends what is due until something waits for an answer; each turn takes one task from a bounded queue. */
   private work(nowMs: number): void {
-    if (!this.online || this.flight !== null) return;
-    const task = this.nextTask(nowMs);
-    if (task === null) return;
-    if (task.kind === 'event-poll') this.eventPollLastMs = nowMs;
-    this.fly(task, nowMs);
+    if (this.flight === null && this.agenda.tick(nowMs)) this.emit({ kind: 'restarted' });
+    while (this.online && this.flight === null) {
+      const due = this.agenda.next(nowMs, this.waiting(), this.link.dead);
+      const task = due === 'command' ? this.commands.shift() : due === 'request' ? this.requests.shift() : due;
+      if (task === null || task === undefined) return;
+      this.fly(task, nowMs);
+      // Only what no answer is wanted for goes on to the next.
+      if (task.kind !== 'command' && task.kind !== 'request') return;
+    }
   }
 
   private fly(task: Task, nowMs: number): void {
-    const sequence = this.sequence;
+    const { sequence } = this;
+    const request = buildRequest(task, sequence, this.settings);
+    if (request === null) return this.unsendable(task, nowMs);
     this.sequence = nextSequence(sequence);
-    const request = buildRequest(task, sequence, this.settings.unsolicitedClasses);
     if (task.kind === 'command') {
       this.emit({ kind: 'control-sent', id: task.request.id, phase: task.phase, step: task.step });
     }
-    this.flight = { task, request, sentMs: nowMs, sequence, untilMs: nowMs + this.settings.responseMs, fragments: 0 };
     this.stack.sendFragment(request);
+    this.agenda.sent(task, nowMs);
+    if (task.kind === 'command' && task.phase === 'no-ack') return this.advance(task, nowMs);
+    if (task.kind === 'request' && !isAnswered(task.request)) return this.endRequest(task, { kind: 'sent' });
+    this.flight = { task, request, sentMs: nowMs, sequence, untilMs: nowMs + this.settings.responseMs, fragments: 0 };
   }
 
-  private nextTask(nowMs: number): Task | null {
-    const first = this.commands[0];
-    if (first?.request.urgent === true) return this.commands.shift() ?? null;
-    const paused = this.dead || nowMs < this.pausedUntilMs;
-    if (this.restartShown) return paused ? null : { kind: 'clear-restart' };
-    if (!this.integrity) {
-      if (paused) return null;
-      return this.disabled ? { kind: 'integrity' } : { kind: 'disable-unsolicited' };
+  private unsendable(task: Task, nowMs: number): void {
+    const why = 'it names nothing, does not fit into one fragment, or holds a value that cannot be sent';
+    switch (task.kind) {
+      case 'command':
+        return this.endCommand(task, { kind: task.step === 0 ? 'not-sent' : 'refused', why });
+      case 'request':
+        return this.endRequest(task, { kind: 'not-sent', why });
+      default:
+        if (task.kind === 'assign-classes') this.agenda.assignedClasses();
+        this.emit({ kind: 'task-failed', task: task.kind, why });
+        this.agenda.failed(task, nowMs);
     }
-    if (first !== undefined) return this.commands.shift() ?? null;
-    if (paused) return null;
-    if (this.needTime) return { kind: 'record-time' };
-    if (this.enabled === 'no' && this.settings.unsolicitedClasses.length > 0) return { kind: 'enable-unsolicited' };
-    if (nowMs >= this.integrityDueMs) return { kind: 'integrity' };
-    if (this.eventPollDueMs !== null && nowMs >= this.eventPollDueMs) return { kind: 'event-poll' };
-    return null;
   }
 
   private take(incoming: readonly Incoming[], nowMs: number): void {
     for (const item of incoming) {
-      this.heard(nowMs);
+      if (this.link.heard(nowMs)) this.emit({ kind: 'link-alive' });
       if (item.kind === 'link-status') continue;
       const fragment = parseFragment(item.octets);
       if (fragment === null || fragment.iin === null || !this.takeFragment(fragment, item.octets, nowMs)) {
@@ -266,7 +331,7 @@ export class MasterSession {
     const { fir, fin, con, sequence } = fragment.control;
     if (!fir || !fin || !con) return false;
     const isNull = fragment.body.length === 0;
-    if (!isNull && !this.integrity) {
+    if (!isNull && !this.agenda.integrity) {
       this.react(fragment, nowMs);
       return true;
     }
@@ -282,8 +347,7 @@ export class MasterSession {
     const flight = this.flight;
     const { fir, fin, con, sequence } = fragment.control;
     if (flight === null || sequence !== flight.sequence || fir !== (flight.fragments === 0)) return false;
-    const isRead = flight.task.kind === 'integrity' || flight.task.kind === 'event-poll';
-    if (isRead && !this.deliver(fragment, false)) {
+    if (isRead(flight.task) && !this.deliver(fragment, false)) {
       this.fail(flight, 'the answer cannot be read', nowMs);
       return false;
     }
@@ -295,7 +359,8 @@ export class MasterSession {
     if (!fin) return true;
     this.sequence = flight.sequence;
     this.flight = null;
-    this.react(fragment, nowMs);
+    this.agenda.succeeded();
+    this.react(fragment, nowMs, flight.task.kind === 'integrity');
     this.complete(flight, fragment, nowMs);
     return true;
   }
@@ -305,9 +370,13 @@ export class MasterSession {
     const parsed = parseHeaders(fragment.body, true);
     if (parsed.kind === 'bad') return false;
     const needTime = ((fragment.iin?.first ?? 0) & IIN1.needTime) !== 0;
-    const { values, dropped } = measurementsOf(parsed.headers, { unsolicited, needTime }, this.settings.known);
-    this.droppedValues += dropped;
-    if (values.length > 0) this.emit({ kind: 'measurements', values });
+    const points = measurementsOf(parsed.headers, { unsolicited, needTime }, this.settings.known);
+    const strings = octetStringsOf(parsed.headers, unsolicited, this.settings.knownOctets);
+    const deadbands = deadbandsOf(parsed.headers, this.settings.known);
+    this.droppedValues += points.dropped + strings.dropped + deadbands.dropped;
+    if (points.values.length > 0) this.emit({ kind: 'measurements', values: points.values });
+    if (strings.values.length > 0) this.emit({ kind: 'octet-strings', values: strings.values });
+    if (deadbands.values.length > 0) this.emit({ kind: 'deadbands', values: deadbands.values });
     return true;
   }
 
@@ -316,84 +385,78 @@ export class MasterSession {
     this.stack.sendFragment(Uint8Array.of(control, FUNCTION.confirm));
   }
 
-  /** Reacts to indications. What an outstation shows all the time is answered once per retry time, not in a storm. */
-  private react(fragment: Fragment, nowMs: number): void {
+  /** @param integrityAnswer  an overflow told in it is judged with the whole answer, see complete */
+  private react(fragment: Fragment, nowMs: number, integrityAnswer = false): void {
     const { first, second } = fragment.iin ?? { first: 0, second: 0 };
-    const { retryMs } = this.settings;
-    if ((first & IIN1.restart) !== 0 && !this.restartShown && nowMs >= this.restartClearedMs + retryMs) {
-      this.restartShown = true;
-      if (this.integrity) {
-        this.beginAgain();
-        this.emit({ kind: 'restarted' });
-      }
-    }
-    this.needTime =
-      this.settings.timeSync && (first & IIN1.needTime) !== 0 && nowMs >= this.timeWrittenMs + TIME_HOLD_MS;
-    const overflow = (second & IIN2.overflow) !== 0;
-    if (overflow && !this.overflow) this.integrityDueMs = nowMs;
-    this.overflow = overflow;
-    const hasEvents = (first & (IIN1.class1 | IIN1.class2 | IIN1.class3)) !== 0;
-    if (hasEvents && this.enabled !== 'yes') this.pollEventsAt(Math.max(nowMs, this.eventPollLastMs + 1_000));
-  }
-
-  private pollEventsAt(atMs: number): void {
-    this.eventPollDueMs = this.eventPollDueMs === null ? atMs : Math.min(this.eventPollDueMs, atMs);
+    const told = integrityAnswer ? second & ~IIN2.overflow : second;
+    if (this.agenda.react({ first, second: told }, nowMs)) this.emit({ kind: 'restarted' });
   }
 
   private complete(flight: Flight, fragment: Fragment, nowMs: number): void {
     const { task } = flight;
+    const iin2 = fragment.iin?.second ?? 0;
     switch (task.kind) {
       case 'clear-restart':
-        this.restartShown = false;
-        this.restartClearedMs = nowMs;
-        return;
+        this.agenda.restartCleared(nowMs);
+        // The bit is still there in this very answer when the outstation does not let itself be cleared.
+        return this.react(fragment, nowMs);
       case 'disable-unsolicited':
-        this.disabled = true;
-        return;
+        return this.agenda.disabledUnsolicited();
       case 'enable-unsolicited':
-        this.enabled = (fragment.iin?.second ?? 0) & IIN2.noFunction ? 'refused' : 'yes';
-        return;
+        return this.agenda.enabledUnsolicited((iin2 & IIN2.noFunction) !== 0);
+      case 'assign-classes': {
+        const why = objection(iin2);
+        if (why !== null) this.emit({ kind: 'task-failed', task: task.kind, why });
+        return this.agenda.assignedClasses();
+      }
       case 'integrity':
-        this.integrityDueMs = nowMs + this.settings.integrityMs;
-        this.scheduleEventPoll(nowMs);
-        // A restart shown during the read makes it void.
-        if (this.restartShown) return;
-        this.integrity = true;
-        this.emit({ kind: 'integrity-complete' });
+        this.agenda.integrityRead(nowMs, flight.fragments > 1 && (iin2 & IIN2.overflow) !== 0);
+        if (this.agenda.integrity) this.emit({ kind: 'integrity-complete' });
         return;
       case 'event-poll':
-        this.scheduleEventPoll(nowMs);
+        this.agenda.eventsRead(nowMs);
         this.emit({ kind: 'polled' });
         return;
-      case 'record-time':
-        // The two must follow each other directly: the outstation takes the time only with the next sequence number.
-        this.fly({ kind: 'write-time', recordedMs: flight.sentMs }, nowMs);
-        return;
-      case 'write-time':
-        this.needTime = false;
-        this.timeWrittenMs = nowMs;
-        return;
+      case 'request':
+        return this.completeRequest(task, flight, fragment, nowMs);
       case 'command':
-        this.completeCommand(task, flight.request.subarray(2), fragment, nowMs);
-        return;
+        return this.completeCommand(task, flight.request.subarray(2), fragment, nowMs);
     }
   }
 
-  private scheduleEventPoll(nowMs: number): void {
-    const { eventPollMs } = this.settings;
-    this.eventPollDueMs = eventPollMs === null ? null : nowMs + eventPollMs;
+  private completeRequest(task: RequestTask, flight: Flight, fragment: Fragment, nowMs: number): void {
+    const { request } = task;
+    const why = objection(fragment.iin?.second ?? 0);
+    if (request.kind === 'time-sync') {
+      const timeMs =
+        task.phase === 'measure' ? timeToWrite(request.method, { sentMs: flight.sentMs, nowMs }, fragment.body) : null;
+      if (task.phase === 'measure' && why === null && timeMs !== null) {
+        // The two must follow each other directly: a LAN outstation takes the time only with the next sequence number.
+        return this.fly({ ...task, phase: 'write-time', timeMs }, nowMs);
+      }
+      this.agenda.timeWritten(nowMs);
+      const unmeasured = task.phase === 'measure' ? 'it told no delay' : null;
+      if (why !== null || unmeasured !== null) {
+        return this.endRequest(task, { kind: 'refused', why: why ?? unmeasured ?? '' });
+      }
+    }
+    if (why !== null) return this.endRequest(task, { kind: 'refused', why });
+    const restartMs = request.kind === 'restart' ? delayOf(fragment.body) : null;
+    this.endRequest(task, restartMs === null ? { kind: 'done' } : { kind: 'done', restartMs });
   }
 
   private completeCommand(task: CommandTask, sent: Uint8Array, fragment: Fragment, nowMs: number): void {
     const problem = controlAnswer(sent, fragment.body, fragment.iin?.second ?? 0);
-    if (problem !== null) {
-      const kind = problem.refused ? 'refused' : task.phase === 'select' && task.step === 0 ? 'not-sent' : 'unknown';
-      this.endCommand(task, { kind, why: `${task.phase}: ${problem.why}` });
-      return;
-    }
+    if (problem === null) return this.advance(task, nowMs);
+    const kind = problem.refused ? 'refused' : task.phase === 'select' && task.step === 0 ? 'not-sent' : 'unknown';
+    this.endCommand(task, { kind, why: `${task.phase}: ${problem.why}` });
+  }
+
+  /** A request of a command went through: on to the next one. */
+  private advance(task: CommandTask, nowMs: number): void {
     const next = nextPhase(task);
-    if (next === null) this.endCommand(task, { kind: 'operated' });
-    else if (this.restartShown && !task.request.urgent) {
+    if (next === null) this.endCommand(task, accepted(task.request));
+    else if (this.agenda.restartShown && !task.request.urgent) {
       this.endCommand(task, { kind: 'unknown', why: 'the outstation restarted in the middle of it' });
     } else this.fly(next, nowMs);
   }
@@ -402,42 +465,14 @@ export class MasterSession {
     this.flight = null;
     const { task } = flight;
     if (task.kind === 'command') return this.endCommand(task, unanswered(task, why));
-    this.emit({ kind: 'task-failed', task: task.kind, why });
-    this.pausedUntilMs = nowMs + this.settings.retryMs;
-    if (task.kind === 'event-poll') this.scheduleEventPoll(nowMs);
-  }
-
-  private heard(nowMs: number): void {
-    this.lastHeardMs = nowMs;
-    this.askedStatusMs = null;
-    if (!this.dead) return;
-    this.dead = false;
-    this.emit({ kind: 'link-alive' });
-  }
-
-  /**
-   * Asks for the link status after silence. When that stays without answer too the link is dead: what was known is void,
-   * and only link status requests leave until something is heard.
-   */
-  private keepAlive(nowMs: number): void {
-    const { keepAliveMs, responseMs } = this.settings;
-    if (this.askedStatusMs === null) {
-      if (nowMs < this.lastHeardMs + keepAliveMs) return;
-      this.askedStatusMs = nowMs;
-      this.stack.requestLinkStatus();
-    } else if (nowMs >= this.askedStatusMs + responseMs) {
-      this.askedStatusMs = null;
-      this.lastHeardMs = nowMs;
-      if (this.dead) return;
-      this.dead = true;
-      this.beginAgain();
-      this.emit({ kind: 'link-dead' });
-    }
+    if (task.kind === 'request' && !task.own) return this.endRequest(task, { kind: 'no-answer', why });
+    this.emit({ kind: 'task-failed', task: task.kind === 'request' ? task.request.kind : task.kind, why });
+    this.agenda.failed(task, nowMs);
   }
 }
 
-/** A select that was not answered did nothing; of anything else nobody knows. */
-function unanswered(task: CommandTask, why: string): CommandOutcome {
-  const isHarmless = task.phase === 'select' && task.step === 0;
-  return { kind: isHarmless ? 'not-sent' : 'unknown', why: `${task.phase}: ${why}` };
-}
+const isRead = (task: Task): boolean =>
+  task.kind === 'integrity' || task.kind === 'event-poll' || (task.kind === 'request' && isReadRequest(task.request));
+
+const isEvent = (notice: MasterNotice): notice is MasterEvent =>
+  notice.kind !== 'request-ended' && notice.kind !== 'octet-strings' && notice.kind !== 'deadbands';

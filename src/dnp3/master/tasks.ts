@@ -1,14 +1,15 @@
-import { startRequest, writeCounted, writeHeaderOnly, writeObjects } from '../app/build.ts';
+import { startRequest, writeHeaderOnly, writeObjects } from '../app/build.ts';
 import { type AppControl, FUNCTION, IIN2, statusName } from '../app/control.ts';
 import { objectSpec } from '../app/objects.ts';
 import { type ObjectHeader, parseHeaders } from '../app/parse.ts';
 import type { Control } from '../outstation/controls.ts';
 import { type ByteWriter, sameOctets } from '../util/bytes.ts';
+import { type AssignClassRequest, buildMasterRequest, type RequestTask, writeAssignments } from './requests.ts';
 
 /** What a master does, one request at a time. */
 export interface CommandStep {
-  /** Direct operate, or select and then operate. */
-  readonly mode: 'direct' | 'select-operate';
+  /** Direct operate, select and then operate, or direct operate without response: nothing is known of its effect. */
+  readonly mode: 'direct' | 'select-operate' | 'direct-no-ack';
   readonly controls: readonly Control[];
 }
 
@@ -33,23 +34,36 @@ export interface CommandTask {
   readonly kind: 'command';
   readonly request: CommandRequest;
   readonly step: number;
-  readonly phase: 'select' | 'operate' | 'direct';
+  readonly phase: 'select' | 'operate' | 'direct' | 'no-ack';
 }
 
 export type Task =
   | { readonly kind: 'clear-restart' }
   | { readonly kind: 'disable-unsolicited' }
+  | { readonly kind: 'assign-classes' }
   | { readonly kind: 'integrity' }
-  | { readonly kind: 'record-time' }
-  | { readonly kind: 'write-time'; readonly recordedMs: number }
   | { readonly kind: 'enable-unsolicited' }
   | { readonly kind: 'event-poll' }
+  | RequestTask
   | CommandTask;
 
 /** First phase of the n-th step. */
 export function commandTask(request: CommandRequest, step: number): CommandTask {
-  const phase = request.steps[step]?.mode === 'direct' ? 'direct' : 'select';
+  const mode = request.steps[step]?.mode;
+  const phase = mode === 'direct' ? 'direct' : mode === 'direct-no-ack' ? 'no-ack' : 'select';
   return { kind: 'command', request, step, phase };
+}
+
+/** How a command ends whose steps all went through: of one without response nobody knows. */
+export function accepted(request: CommandRequest): CommandOutcome {
+  const isBlind = request.steps.some((s) => s.mode === 'direct-no-ack');
+  return isBlind ? { kind: 'unknown', why: 'no answer was asked for' } : { kind: 'operated' };
+}
+
+/** A select that was not answered did nothing; of anything else nobody knows. */
+export function unanswered(task: CommandTask, why: string): CommandOutcome {
+  const isHarmless = task.phase === 'select' && task.step === 0;
+  return { kind: isHarmless ? 'not-sent' : 'unknown', why: `${task.phase}: ${why}` };
 }
 
 /** The next request of a command whose last one was accepted; null when it is done. */
@@ -58,8 +72,15 @@ export function nextPhase(task: CommandTask): CommandTask | null {
   return task.step + 1 < task.request.steps.length ? commandTask(task.request, task.step + 1) : null;
 }
 
-/** Octets of a request. @param classes  event classes that may be sent unasked */
-export function buildRequest(task: Task, sequence: number, classes: readonly number[]): Uint8Array {
+/** What of the configuration goes into requests. */
+export interface RequestSettings {
+  readonly unsolicitedClasses: readonly number[];
+  readonly assignments: AssignClassRequest['assignments'];
+}
+
+/** Octets of a request; null when it cannot be written. */
+export function buildRequest(task: Task, sequence: number, settings: RequestSettings): Uint8Array | null {
+  if (task.kind === 'request') return buildMasterRequest(task, sequence);
   const control: AppControl = { fir: true, fin: true, con: false, uns: false, sequence };
   const writer = startRequest(control, functionOf(task));
   switch (task.kind) {
@@ -74,25 +95,24 @@ export function buildRequest(task: Task, sequence: number, classes: readonly num
       writeClasses(writer, [1, 2, 3, 0]);
       break;
     case 'enable-unsolicited':
-      writeClasses(writer, classes);
+      writeClasses(writer, settings.unsolicitedClasses);
       break;
-    case 'record-time':
-      break;
-    case 'write-time':
-      writeTime(writer, task.recordedMs);
+    case 'assign-classes':
+      if (!writeAssignments(writer, settings.assignments)) return null;
       break;
     case 'command':
-      writeControls(writer, task.request.steps[task.step]?.controls ?? []);
+      if (!writeControls(writer, task.request.steps[task.step]?.controls ?? [])) return null;
       break;
   }
   return writer.toOctets();
 }
 
-function functionOf(task: Task): number {
+function functionOf(task: Exclude<Task, RequestTask>): number {
   switch (task.kind) {
     case 'clear-restart':
-    case 'write-time':
       return FUNCTION.write;
+    case 'assign-classes':
+      return FUNCTION.assignClass;
     case 'disable-unsolicited':
       return FUNCTION.disableUnsolicited;
     case 'enable-unsolicited':
@@ -100,10 +120,9 @@ function functionOf(task: Task): number {
     case 'integrity':
     case 'event-poll':
       return FUNCTION.read;
-    case 'record-time':
-      return FUNCTION.recordCurrentTime;
     case 'command':
       if (task.phase === 'direct') return FUNCTION.directOperate;
+      if (task.phase === 'no-ack') return FUNCTION.directOperateNoResponse;
       return task.phase === 'select' ? FUNCTION.select : FUNCTION.operate;
   }
 }
@@ -118,22 +137,18 @@ function writeIinZero(writer: ByteWriter): void {
   if (spec !== null) writeObjects(writer, spec, 0x00, [{ index: 7, fields: [0] }]);
 }
 
-function writeTime(writer: ByteWriter, timeMs: number): void {
-  const spec = objectSpec(50, 3);
-  if (spec !== null) writeCounted(writer, spec, [[timeMs]]);
-}
-
 const TRIP_CLOSE = { none: 0, close: 0x40, trip: 0x80 } as const;
 
-/** Runs of one kind share a header; index prefix of two octets. Analogs go as 32-bit integers where they are whole. */
-function writeControls(writer: ByteWriter, controls: readonly Control[]): void {
-  for (const c of controls) {
+/** False when there is none or they do not fit. Each in a header of its own, index prefix of two octets. Analogs go as 32-bit integers where they are whole. */
+function writeControls(writer: ByteWriter, controls: readonly Control[]): boolean {
+  if (controls.length === 0) return false;
+  return controls.every((c) => {
     const isInt = c.kind === 'analog' && Number.isInteger(c.value) && Math.abs(c.value) <= 0x7fff_ffff;
     const spec = c.kind === 'crob' ? objectSpec(12, 1) : objectSpec(41, isInt ? 1 : 4);
     const fields =
       c.kind === 'crob' ? [c.operation | TRIP_CLOSE[c.tripClose], c.count, c.onMs, c.offMs, 0] : [c.value, 0];
-    if (spec !== null) writeObjects(writer, spec, 0x28, [{ index: c.index, fields }]);
-  }
+    return spec !== null && writeObjects(writer, spec, 0x28, [{ index: c.index, fields }]);
+  });
 }
 
 /**

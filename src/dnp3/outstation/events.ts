@@ -1,15 +1,16 @@
 import type { PointValue } from '../app/codec.ts';
 import { IIN1 } from '../app/control.ts';
-import { KIND_GROUPS, type ObjectSpec, objectSpec, type PointKind } from '../app/objects.ts';
+import { type DataKind, KIND_GROUPS, type ObjectSpec, objectSpec } from '../app/objects.ts';
 import type { PointRecord } from './database.ts';
 
 /**
  * Events wait here until the master confirmed them. waiting -> selected (by a read or for an unsolicited response) ->
  * written (in a fragment that awaits its confirm) -> gone; anything else puts them back to waiting.
- * Each kind of point has its own limit; the oldest of that kind makes room and IIN2.3 stays set until no kind is full.
+ * Each kind of point has its own limit; the oldest of that kind makes room and is lost. IIN2.3 then stays set until no
+ * kind is full and the master has confirmed a fragment that was built after the last loss, so that no loss goes untold.
  */
 export interface EventRecord {
-  readonly kind: PointKind;
+  readonly kind: DataKind;
   readonly index: number;
   readonly eventClass: 1 | 2 | 3;
   readonly variation: number;
@@ -22,11 +23,11 @@ export interface EventRecord {
 export class EventBuffer {
   overflowed = false;
   lost = 0;
-  private readonly capacity: (kind: PointKind) => number;
-  private readonly counts = new Map<PointKind, number>();
+  private readonly capacity: (kind: DataKind) => number;
+  private readonly counts = new Map<DataKind, number>();
   private events: EventRecord[] = [];
 
-  constructor(capacity: (kind: PointKind) => number) {
+  constructor(capacity: (kind: DataKind) => number) {
     this.capacity = capacity;
   }
 
@@ -73,12 +74,12 @@ export class EventBuffer {
     return this.events.filter((e) => e.state === 'selected');
   }
 
-  /** The master has them. */
-  confirmWritten(): void {
+  /** The master has them. @param lostTold  value of `lost` when the confirmed fragment was built */
+  confirmWritten(lostTold: number): void {
     for (const e of this.events) if (e.state === 'written') this.count(e.kind, -1);
     this.events = this.events.filter((e) => e.state !== 'written');
     const full = [...this.counts].some(([kind, n]) => n >= this.capacity(kind));
-    if (!full) this.overflowed = false;
+    if (!full && this.lost === lostTold) this.overflowed = false;
   }
 
   /** Nobody has them: all wait again. */
@@ -111,7 +112,7 @@ export class EventBuffer {
     return this.events.some((e) => e.state === 'waiting' && classes.includes(e.eventClass));
   }
 
-  private count(kind: PointKind, by: number): void {
+  private count(kind: DataKind, by: number): void {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + by);
   }
 }
@@ -119,5 +120,6 @@ export class EventBuffer {
 /** Object of an event: what was asked for where it exists, else the event's own variation. */
 export function eventSpec(e: EventRecord): ObjectSpec | null {
   const { eventGroup } = KIND_GROUPS[e.kind];
+  if (e.kind === 'OCT') return objectSpec(eventGroup, e.point.octets?.length ?? 0);
   return objectSpec(eventGroup, e.asked === 0 ? e.variation : e.asked);
 }

@@ -1,11 +1,12 @@
 import { writeCounted } from '../app/build.ts';
 import type { PointValue } from '../app/codec.ts';
 import { FUNCTION, IIN2, nextSequence, STATUS } from '../app/control.ts';
-import { objectSpec, type PointKind } from '../app/objects.ts';
+import { type DataKind, objectSpec } from '../app/objects.ts';
 import type { Fragment, ObjectHeader } from '../app/parse.ts';
 import { ByteWriter } from '../util/bytes.ts';
 import { CLOCK_MS_MAX, type ControlResult, type OutstationConfig, type OutstationEvent } from './config.ts';
 import {
+  type Control,
   decideControls,
   echoControls,
   isControlFunction,
@@ -15,7 +16,7 @@ import {
 } from './controls.ts';
 import type { Database } from './database.ts';
 import type { EventBuffer } from './events.ts';
-import { isFreeze, namedClasses, namedCounters } from './requests.ts';
+import { isFreeze, namedAssignments, namedClasses, namedCounters } from './requests.ts';
 
 /**
  * What an outstation does for each function but READ, and what it has to remember for that: a selection, a recorded
@@ -29,14 +30,20 @@ export interface Answer {
 
 export interface FunctionHooks {
   readonly emit: (event: OutstationEvent) => void;
-  readonly update: (kind: PointKind, index: number, point: PointValue, nowMs: number) => void;
+  readonly update: (kind: DataKind, index: number, point: PointValue, nowMs: number) => void;
 }
+
+/** One header of a WRITE: what it would do, or the indication that refuses it. */
+type Write = { readonly kind: 'act'; readonly act: () => void } | { readonly kind: 'refused'; readonly iin2: number };
 
 export class Functions {
   restarted = true;
-  needTime: boolean;
+  /** The switch at the device stands on local: every control is refused with LOCAL (7). */
+  local = false;
   /** Classes the master enabled for unsolicited responses. */
   classes: readonly number[] = [];
+  private timeWanted: boolean;
+  private clockSetMs: number | null = null;
   private selection: Selection | null = null;
   private recordedMs: { readonly sequence: number; readonly atMs: number } | null = null;
   private readonly settings: Required<OutstationConfig>;
@@ -46,10 +53,22 @@ export class Functions {
 
   constructor(settings: Required<OutstationConfig>, database: Database, events: EventBuffer, hooks: FunctionHooks) {
     this.settings = settings;
-    this.needTime = settings.needTime;
+    this.timeWanted = settings.needTime;
     this.database = database;
     this.events = events;
     this.hooks = hooks;
+  }
+
+  /** IIN1.4. */
+  needsTime(nowMs: number): boolean {
+    const { needTimeEveryMs } = this.settings;
+    const stale = needTimeEveryMs !== null && this.clockSetMs !== null && nowMs >= this.clockSetMs + needTimeEveryMs;
+    return this.timeWanted || stale;
+  }
+
+  /** The device lost its time, or has one from elsewhere. */
+  setNeedTime(wanted: boolean): void {
+    this.timeWanted = wanted;
   }
 
   /** A connection ended: nothing selected, recorded or enabled in it holds any more. */
@@ -75,6 +94,8 @@ export class Functions {
       case FUNCTION.enableUnsolicited:
       case FUNCTION.disableUnsolicited:
         return this.setUnsolicited(functionCode === FUNCTION.enableUnsolicited, headers);
+      case FUNCTION.assignClass:
+        return this.assignClass(headers);
       case FUNCTION.coldRestart:
       case FUNCTION.warmRestart:
         if (body.length > 0) return { iin2: IIN2.parameterError };
@@ -102,7 +123,7 @@ export class Functions {
     const statuses = decideControls(
       headers,
       (control) => {
-        const status = refusal ?? this.settings.onControl(isSelect ? 'select' : 'operate', control, nowMs);
+        const status = refusal ?? this.decide(isSelect ? 'select' : 'operate', control, nowMs);
         results.push({ control, status });
         return status;
       },
@@ -115,6 +136,15 @@ export class Functions {
     const writer = new ByteWriter(this.settings.fragmentOctetsMax - 4);
     echoControls(writer, headers, statuses);
     return { iin2: statuses.includes(STATUS.notSupported) ? IIN2.parameterError : 0, objects: writer.toOctets() };
+  }
+
+  private decide(step: 'select' | 'operate', control: Control, nowMs: number): number {
+    if (this.local) return STATUS.local;
+    if (control.kind === 'analog') {
+      const { min, max } = this.database.get('AOS', control.index)?.config.limits ?? FLOAT_LIMITS;
+      if (control.value < min || control.value > max) return STATUS.outOfRange;
+    }
+    return this.settings.onControl(step, control, nowMs);
   }
 
   private freeze(functionCode: number, headers: readonly ObjectHeader[], nowMs: number): Answer {
@@ -130,28 +160,70 @@ export class Functions {
     return { iin2: 0 };
   }
 
-  /** g80v1 index 7 to 0 clears the restart bit; g50v1 sets the clock; g50v3 sets it as of the recorded time. */
+  /** All headers are judged before the first one acts; one refusal refuses them all. */
   private write(fragment: Fragment, headers: readonly ObjectHeader[], nowMs: number): Answer {
-    const header = headers[0];
-    const object = header?.objects[0];
-    if (header === undefined || object === undefined || headers.length !== 1 || header.objects.length !== 1) {
-      return { iin2: IIN2.parameterError };
-    }
-    const value = object.fields[0] ?? 0;
-    if (header.group === 80) {
-      if (object.index !== 7 || value !== 0 || header.range.kind !== 'range') return { iin2: IIN2.parameterError };
-      this.restarted = false;
-      return { iin2: 0 };
-    }
-    if (header.group !== 50 || header.variation === 2) return { iin2: IIN2.noFunction };
-    const recorded = this.recordedMs;
+    const writes = headers.map((h) => this.writeOne(h, fragment.control.sequence, nowMs));
     this.recordedMs = null;
-    const isLan = header.variation === 3;
-    const inOrder = recorded !== null && fragment.control.sequence === nextSequence(recorded.sequence);
-    if (value > CLOCK_MS_MAX || (isLan && !inOrder)) return { iin2: IIN2.parameterError };
-    this.needTime = false;
-    this.hooks.emit({ kind: 'clock-set', timeMs: value + (isLan && recorded !== null ? nowMs - recorded.atMs : 0) });
-    return { iin2: 0 };
+    const iin2 = writes.reduce((bits, w) => (w.kind === 'refused' ? bits | w.iin2 : bits), 0);
+    if (writes.length === 0) return { iin2: IIN2.parameterError };
+    if (iin2 === 0) for (const w of writes) if (w.kind === 'act') w.act();
+    return { iin2 };
+  }
+
+  private writeOne(header: ObjectHeader, sequence: number, nowMs: number): Write {
+    if (header.group === 80) return this.writeIndication(header);
+    if (header.group === 34) return this.writeDeadbands(header);
+    if (header.group === 50 && header.variation !== 2) return this.writeClock(header, sequence, nowMs);
+    return refused(header.spec.role === 'file' ? IIN2.objectUnknown : IIN2.noFunction);
+  }
+
+  /** g80v1 index 7 to 0 clears the restart bit; nothing else of it may be written. */
+  private writeIndication({ range, objects }: ObjectHeader): Write {
+    const object = objects[0];
+    const fits = range.kind === 'range' && objects.length === 1 && object?.index === 7 && object.fields[0] === 0;
+    return fits ? { kind: 'act', act: () => (this.restarted = false) } : refused(IIN2.parameterError);
+  }
+
+  /** g50v1 sets the clock; g50v3 sets it as of the time recorded by the request just before. */
+  private writeClock({ variation, objects }: ObjectHeader, sequence: number, nowMs: number): Write {
+    const timeMs = objects[0]?.fields[0];
+    const recorded = this.recordedMs;
+    const isLan = variation === 3;
+    const inOrder = recorded !== null && sequence === nextSequence(recorded.sequence);
+    if (objects.length !== 1 || timeMs === undefined || timeMs > CLOCK_MS_MAX || (isLan && !inOrder)) {
+      return refused(IIN2.parameterError);
+    }
+    const passedMs = isLan && recorded !== null ? nowMs - recorded.atMs : 0;
+    const act = (): void => {
+      this.timeWanted = false;
+      this.clockSetMs = nowMs;
+      this.hooks.emit({ kind: 'clock-set', timeMs: timeMs + passedMs });
+    };
+    return { kind: 'act', act };
+  }
+
+  /** g34: dead-bands of analog inputs; each must be there, and each value finite and not negative. */
+  private writeDeadbands({ range, objects }: ObjectHeader): Write {
+    const wanted = objects.flatMap((o) => {
+      const record = this.database.get('AI', o.index);
+      const deadband = o.fields[0] ?? Number.NaN;
+      return record === null || !Number.isFinite(deadband) || deadband < 0 ? [] : { record, deadband };
+    });
+    const isNamed = range.kind === 'range' || range.kind === 'indexed';
+    if (!isNamed || wanted.length < objects.length || wanted.length === 0) return refused(IIN2.parameterError);
+    const act = (): void => {
+      for (const { record, deadband } of wanted) record.deadband = deadband;
+      this.hooks.emit({ kind: 'deadbands-set', points: wanted.length });
+    };
+    return { kind: 'act', act };
+  }
+
+  private assignClass(headers: readonly ObjectHeader[]): Answer {
+    const named = namedAssignments(headers, this.database);
+    if (named === null) return { iin2: IIN2.parameterError };
+    for (const { record, eventClass } of named.assigned) record.eventClass = eventClass;
+    this.hooks.emit({ kind: 'class-assigned', points: named.assigned.length });
+    return { iin2: named.missing ? IIN2.parameterError : 0 };
   }
 
   private setUnsolicited(enable: boolean, headers: readonly ObjectHeader[]): Answer {
@@ -159,23 +231,34 @@ export class Functions {
     const named = namedClasses(headers);
     if (named === null) return { iin2: IIN2.parameterError };
     const rest = this.classes.filter((c) => !named.includes(c));
-    this.classes = enable ? [...rest, ...named] : rest;
+    this.classes = enable ? [...new Set([...rest, ...named])] : rest;
     return { iin2: 0 };
   }
 
+  /** Cold: events, assigned classes and dead-bands are gone. Warm: only the dialogue starts anew. */
   private restart(cold: boolean): Answer {
     this.restarted = true;
-    this.needTime = this.settings.needTime;
-    this.events.clear();
+    this.timeWanted = this.settings.needTime;
+    this.clockSetMs = null;
     this.classes = [];
+    if (cold) {
+      this.events.clear();
+      this.database.reset();
+    }
     this.hooks.emit({ kind: 'restart', cold });
     return { iin2: 0, objects: delayObject(this.settings.restartMs) };
   }
 }
 
+const FLOAT_LIMITS = { min: -3.4028234663852886e38, max: 3.4028234663852886e38 };
+
+const refused = (iin2: number): Write => ({ kind: 'refused', iin2 });
+
+/** g52v2 in ms; what 16 bits do not hold as g52v1 in whole seconds, rounded up. */
 function delayObject(delayMs: number): Uint8Array {
   const writer = new ByteWriter(16);
-  const spec = objectSpec(52, 2);
-  if (spec !== null) writeCounted(writer, spec, [[delayMs]]);
+  const isFine = delayMs <= 0xffff;
+  const spec = objectSpec(52, isFine ? 2 : 1);
+  if (spec !== null) writeCounted(writer, spec, [[isFine ? delayMs : Math.min(0xffff, Math.ceil(delayMs / 1000))]]);
   return writer.toOctets();
 }

@@ -44,7 +44,7 @@ export class ResponsePlan {
         previous.rangeOctets === item.rangeOctets &&
         item.index === previous.index + 1;
       if (!joins) section = rangeSection(writer, item.spec, { start: item.index, octets: item.rangeOctets });
-      if (section === null || !section.append(item.index, pointToFields(item.spec, item.kind, item.point))) return;
+      if (section === null || !append(section, item.index, item)) return;
       previous = item;
     }
   }
@@ -76,7 +76,7 @@ export function writeEvents(writer: ByteWriter, events: readonly EventRecord[], 
       baseMs = e.point.timeMs;
     }
     if (own !== spec || outOfReach) section = indexedSection(writer, own, 2);
-    if (section === null || !section.append(e.index, pointToFields(own, e.kind, e.point, baseMs ?? 0))) {
+    if (section === null || !append(section, e.index, { ...e, spec: own }, baseMs ?? 0)) {
       writer.rollback(mark);
       return written;
     }
@@ -86,6 +86,13 @@ export function writeEvents(writer: ByteWriter, events: readonly EventRecord[], 
   }
   return written;
 }
+
+const append = (
+  section: Section,
+  index: number,
+  item: Pick<StaticItem, 'spec' | 'kind' | 'point'>,
+  baseMs = 0,
+): boolean => section.append(index, pointToFields(item.spec, item.kind, item.point, baseMs), item.point.octets);
 
 const isRelative = (spec: ObjectSpec): boolean =>
   spec.shape.kind === 'fields' && spec.shape.fields.some((f) => f.name === 'relativeMs');

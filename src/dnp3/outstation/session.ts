@@ -1,12 +1,13 @@
 import { finishResponse } from '../app/build.ts';
 import type { PointValue } from '../app/codec.ts';
 import { FUNCTION, IIN1, IIN2, nextSequence } from '../app/control.ts';
-import type { PointKind } from '../app/objects.ts';
+import type { DataKind } from '../app/objects.ts';
 import { carriesObjects, type Fragment, type ObjectHeader, parseFragment, parseHeaders } from '../app/parse.ts';
 import type { Broadcast } from '../link/frame.ts';
 import { type Incoming, Stack } from '../stack.ts';
 import { ByteWriter, sameOctets } from '../util/bytes.ts';
 import {
+  DEFERRED_MAX,
   EVENTS_OUT_MAX,
   OUTPUT_MAX,
   OUTSTATION_DEFAULTS,
@@ -27,16 +28,19 @@ import { ResponsePlan, writeEvents } from './response.ts';
  *   solicited    idle | waiting for the confirm of a fragment (with events, or with more fragments to come)
  *   unsolicited  idle | waiting for the confirm of a null or data response | pausing after the last retry
  * After each connect an empty unsolicited response is sent until it is confirmed; data follows only for classes that the
- * master enabled. A READ that comes while an unsolicited response waits is deferred (one slot, the last wins); all else
- * is answered at once. A request repeated octet by octet gets the same response again and is not executed again; a
- * confirm ends that memory.
+ * master enabled. READs that come while an unsolicited response waits are put off until it is confirmed or given up
+ * (DEFERRED_MAX of them, all answered in order; opendnp3 keeps one); all else is answered at once. A request repeated
+ * octet by octet gets the same response again and is not executed again; a confirm ends that memory, but of controls.
  *
- * Left out: files, data sets, secure authentication, assign class, time-stamped freeze. Answered IIN2.0 or IIN2.1.
- * Broadcasts: the clock, the restart bit and unsolicited modes are taken, controls never (opendnp3 executes them).
+ * Left out: files, data sets, secure authentication, freeze at a time, device attributes. Answered IIN2.0 or IIN2.1.
+ * Broadcasts: the clock, the restart bit, freezes, classes and unsolicited modes are taken; controls are refused unless
+ * the configuration takes them (opendnp3 executes them).
  */
 type Settings = Required<OutstationConfig>;
 interface Waiting {
   readonly sequence: number;
+  /** Events lost in all when it was built, see EventBuffer. */
+  readonly lostTold: number;
   readonly untilMs: number;
 }
 interface Unsolicited extends Waiting {
@@ -61,12 +65,11 @@ export class OutstationSession {
   private online = false;
   private out: OutstationEvent[] = [];
   private pendingOut = 0;
-  private localControl = false;
   private broadcast: Broadcast | null = null;
   private last: { readonly request: Uint8Array; response: Uint8Array | null } | null = null;
   private plan: ResponsePlan | null = null;
   private solicited: Waiting | null = null;
-  private deferred: Uint8Array | null = null;
+  private deferred: Uint8Array[] = [];
   private unsolicited: Unsolicited | null = null;
   private unsolicitedSequence = 0;
   private nullConfirmed = false;
@@ -103,16 +106,21 @@ export class OutstationSession {
   }
 
   /** Takes a measured value; makes an event of it when its class and dead-band say so. */
-  update(kind: PointKind, index: number, point: PointValue, nowMs: number): void {
+  update(kind: DataKind, index: number, point: PointValue, nowMs: number): void {
     const record = this.database.update(kind, index, point);
     if (record === null) return;
     this.events.add(record);
     if (this.unsolicitedAtMs === null) this.unsolicitedAtMs = nowMs + this.settings.holdMs;
   }
 
-  /** Local control switched on at the device: shown in IIN1.5. */
+  /** Local control switched on at the device: shown in IIN1.5, and every control is refused with LOCAL (7). */
   setLocalControl(on: boolean): void {
-    this.localControl = on;
+    this.functions.local = on;
+  }
+
+  /** The device lost its time (IIN1.4), or has one from elsewhere. */
+  setNeedTime(wanted: boolean): void {
+    this.functions.setNeedTime(wanted);
   }
 
   timeout(nowMs: number): void {
@@ -152,7 +160,7 @@ export class OutstationSession {
     this.last = null;
     this.plan = null;
     this.solicited = null;
-    this.deferred = null;
+    this.deferred = [];
     this.unsolicited = null;
     this.nullConfirmed = false;
     this.unsolicitedSequence = 0;
@@ -170,7 +178,11 @@ export class OutstationSession {
 
   private take(incoming: readonly Incoming[], nowMs: number): void {
     for (const item of incoming) {
-      if (item.kind !== 'fragment' || this.pendingOut >= OUTPUT_MAX) continue;
+      if (item.kind !== 'fragment') continue;
+      if (this.pendingOut >= OUTPUT_MAX) {
+        this.emit({ kind: 'request-dropped', why: 'answers waiting' });
+        continue;
+      }
       this.handle(item.octets, item.broadcast, nowMs);
       this.trySpeak(nowMs);
     }
@@ -191,13 +203,15 @@ export class OutstationSession {
       return;
     }
     if (functionCode === FUNCTION.read && this.unsolicited !== null) {
-      this.deferred = octets;
+      if (this.deferred.length < DEFERRED_MAX) this.deferred.push(octets);
+      else this.emit({ kind: 'request-dropped', why: 'reads waiting' });
       return;
     }
     this.answer(octets, fragment, nowMs);
   }
 
   private handleConfirm(control: { uns: boolean; sequence: number }, nowMs: number): void {
+    const lostTold = (control.uns ? this.unsolicited : this.solicited)?.lostTold ?? 0;
     if (control.uns) {
       if (this.unsolicited === null || control.sequence !== this.unsolicited.sequence) return;
       if (this.unsolicited.isNull) this.nullConfirmed = true;
@@ -205,21 +219,24 @@ export class OutstationSession {
     } else {
       if (this.solicited === null || control.sequence !== this.solicited.sequence) return;
       this.solicited = null;
-      this.last = null;
+      // A control is remembered: a confirm in between must not let a repeat of it execute.
+      if (this.last !== null && !isControlFunction(this.last.request[1] ?? 0)) this.last = null;
     }
     if (this.broadcast === 'confirm-wanted') this.broadcast = null;
     // A confirm of one dialogue says nothing of what the other one still waits for.
-    if (control.uns || this.unsolicited === null) this.events.confirmWritten();
+    if (control.uns || this.unsolicited === null) this.events.confirmWritten(lostTold);
     if (!control.uns && this.plan !== null) this.sendNext(nextSequence(control.sequence), false, nowMs);
     this.runDeferred(nowMs);
   }
 
   private runDeferred(nowMs: number): void {
-    const octets = this.deferred;
-    if (octets === null || this.unsolicited !== null) return;
-    this.deferred = null;
-    const fragment = parseFragment(octets);
-    if (fragment !== null) this.answer(octets, fragment, nowMs);
+    if (this.unsolicited !== null) return;
+    const waiting = this.deferred;
+    this.deferred = [];
+    for (const octets of waiting) {
+      const fragment = parseFragment(octets);
+      if (fragment !== null) this.answer(octets, fragment, nowMs);
+    }
   }
 
   /** A new request: whatever was being answered is over. */
@@ -245,7 +262,7 @@ export class OutstationSession {
   private answerRead(headers: readonly ObjectHeader[], sequence: number, nowMs: number): void {
     const { statics, iin2 } = selectRead(headers, this.database, this.events, this.settings.class0);
     this.emit({ kind: 'request', functionCode: FUNCTION.read, iin2 });
-    this.plan = new ResponsePlan(this.events, statics, !this.functions.needTime);
+    this.plan = new ResponsePlan(this.events, statics, !this.functions.needsTime(nowMs));
     this.sendNext(sequence, true, nowMs, iin2);
   }
 
@@ -260,20 +277,28 @@ export class OutstationSession {
 
   private respond(r: Response, nowMs: number): void {
     const con = r.con || this.broadcast === 'confirm-wanted';
-    if (con) this.solicited = { sequence: r.sequence, untilMs: nowMs + this.settings.confirmMs };
+    if (con) {
+      const untilMs = nowMs + this.settings.confirmMs;
+      this.solicited = { sequence: r.sequence, untilMs, lostTold: this.events.lost };
+    }
     const control = { fir: r.fir, fin: r.fin, con, uns: false, sequence: r.sequence };
-    const response = finishResponse(control, FUNCTION.response, this.iin(r.iin2), r.objects ?? new Uint8Array(0));
+    const response = finishResponse(
+      control,
+      FUNCTION.response,
+      this.iin(r.iin2, nowMs),
+      r.objects ?? new Uint8Array(0),
+    );
     if (this.last !== null) this.last.response = response;
     this.send(response);
   }
 
   /** Indications of the moment; a broadcast is told once, or until confirmed where its address asks so. */
-  private iin(iin2: number): { first: number; second: number } {
+  private iin(iin2: number, nowMs: number): { first: number; second: number } {
     const first =
       this.events.classBits() |
       (this.broadcast === null ? 0 : IIN1.broadcast) |
-      (this.functions.needTime ? IIN1.needTime : 0) |
-      (this.localControl ? IIN1.localControl : 0) |
+      (this.functions.needsTime(nowMs) ? IIN1.needTime : 0) |
+      (this.functions.local ? IIN1.localControl : 0) |
       (this.functions.restarted ? IIN1.restart : 0);
     if (this.broadcast !== 'confirm-wanted') this.broadcast = null;
     return { first, second: iin2 | (this.events.overflowed ? IIN2.overflow : 0) };
@@ -288,8 +313,13 @@ export class OutstationSession {
   private handleBroadcast(fragment: Fragment, broadcast: Broadcast, nowMs: number): void {
     const { functionCode } = fragment;
     this.broadcast = broadcast;
-    if (isControlFunction(functionCode)) return this.emit({ kind: 'broadcast-refused', functionCode });
+    const isTaken = this.settings.broadcastControls && functionCode === FUNCTION.directOperateNoResponse;
+    if (isControlFunction(functionCode) && !isTaken) return this.emit({ kind: 'broadcast-refused', functionCode });
     if (functionCode === FUNCTION.read) return;
+    this.functions.begin(functionCode);
+    // Sent to all at once and never answered: a repeat of it would execute again.
+    if (this.last !== null && sameOctets(this.last.request, fragment.octets)) return;
+    this.last = { request: fragment.octets, response: null };
     const parsed = parseHeaders(fragment.body, carriesObjects(functionCode));
     if (parsed.kind === 'headers') this.functions.perform(fragment, parsed.headers, nowMs);
   }
@@ -312,34 +342,34 @@ export class OutstationSession {
     const writer = new ByteWriter(this.settings.fragmentOctetsMax - 4);
     if (!isNull) {
       this.events.select((e) => this.functions.classes.includes(e.eventClass), 0, Number.POSITIVE_INFINITY);
-      writeEvents(writer, this.events.selected(), !this.functions.needTime);
+      writeEvents(writer, this.events.selected(), !this.functions.needsTime(nowMs));
       this.events.unselect();
     }
     const sequence = this.unsolicitedSequence;
     this.unsolicitedSequence = nextSequence(sequence);
     const control = { fir: true, fin: true, con: true, uns: true, sequence };
-    const fragment = finishResponse(control, FUNCTION.unsolicitedResponse, this.iin(0), writer.toOctets());
+    const fragment = finishResponse(control, FUNCTION.unsolicitedResponse, this.iin(0, nowMs), writer.toOctets());
     const untilMs = nowMs + this.settings.confirmMs;
-    this.unsolicited = { sequence, untilMs, fragment, isNull, triesLeft: this.settings.unsolicitedRetries };
+    const lostTold = this.events.lost;
+    this.unsolicited = { sequence, untilMs, lostTold, fragment, isNull, triesLeft: this.settings.unsolicitedRetries };
     this.send(fragment);
   }
 
   /** Data is repeated octet by octet, a null response made anew; a deferred READ goes first. */
   private retryUnsolicited(waiting: Unsolicited, nowMs: number): void {
     const untilMs = nowMs + this.settings.confirmMs;
-    if (!waiting.isNull && waiting.triesLeft > 0 && this.deferred === null) {
+    if (!waiting.isNull && waiting.triesLeft > 0 && this.deferred.length === 0) {
       this.unsolicited = { ...waiting, untilMs, triesLeft: waiting.triesLeft - 1 };
       this.send(waiting.fragment);
       return;
     }
     this.unsolicited = null;
     this.events.putBack();
-    const pause = waiting.isNull || this.deferred !== null ? 0 : this.settings.offlineMs;
+    const pause = waiting.isNull || this.deferred.length > 0 ? 0 : this.settings.offlineMs;
     this.schedule(nowMs + pause);
     this.runDeferred(nowMs);
   }
 }
 
 const KNOWN: readonly number[] = Object.values(FUNCTION);
-const isKnown = (functionCode: number): boolean =>
-  functionCode !== FUNCTION.assignClass && functionCode < FUNCTION.response && KNOWN.includes(functionCode);
+const isKnown = (functionCode: number): boolean => functionCode < FUNCTION.response && KNOWN.includes(functionCode);

@@ -21,10 +21,16 @@ export class Pair<A extends End = MasterSession, B extends End = OutstationSessi
   private up = false;
   /** Octets that leave and get lost without either end being told. */
   blackHole = false;
+  /** What happens to the next messages, one entry each; none left = they pass. */
+  faults: ('pass' | 'lose' | 'twice')[] = [];
 
   constructor(a: A, b: B) {
     this.a = a;
     this.b = b;
+  }
+
+  get isUp(): boolean {
+    return this.up;
   }
 
   connect(): void {
@@ -42,20 +48,29 @@ export class Pair<A extends End = MasterSession, B extends End = OutstationSessi
 
   /** Exchanges octets until both are silent at this instant. */
   settle(): void {
-    for (let round = 0; round < 10_000; round++) {
+    if (!this.exchange(10_000)) throw new Error('the pair never falls silent');
+  }
+
+  /** Exchanges octets so many times; what leaves in the last round arrives and is not answered yet. @returns silent? */
+  exchange(rounds: number): boolean {
+    for (let round = 0; round < rounds; round++) {
       const fromA = this.a.takeOutput();
       const fromB = this.b.takeOutput();
-      if (fromA.length === 0 && fromB.length === 0) return;
+      if (fromA.length === 0 && fromB.length === 0) return true;
       for (const octets of fromA) this.carry('a', octets);
       for (const octets of fromB) this.carry('b', octets);
     }
-    throw new Error('the pair never falls silent');
+    return false;
   }
 
   private carry(from: 'a' | 'b', octets: Uint8Array): void {
     if (!this.up || this.blackHole) return;
-    this.crossed.push({ from, octets });
-    (from === 'a' ? this.b : this.a).receive(octets, this.nowMs);
+    const fault = this.faults.shift() ?? 'pass';
+    if (fault === 'lose') return;
+    for (let times = fault === 'twice' ? 2 : 1; times > 0; times--) {
+      this.crossed.push({ from, octets });
+      (from === 'a' ? this.b : this.a).receive(octets, this.nowMs);
+    }
   }
 
   /** Moves the clock, standing at each deadline. */

@@ -1,7 +1,8 @@
 import type { PlantChange, RtacConfig } from '../../../simulators/rtac/config.ts';
 import { createRtac, type Rtac } from '../../../simulators/rtac/rtac.ts';
+import { type PointsMapConfig, STANDARD_MAP } from '../../../src/domain/pointsMap.ts';
 import type { Approval, SiteSafety } from '../../../src/domain/safety.ts';
-import { FieldConnector } from '../../../src/field/connector.ts';
+import { type ConnectorConfig, FieldConnector } from '../../../src/field/connector.ts';
 import type { Scheduler } from '../../../src/ports/clock.ts';
 import type { FieldEvent } from '../../../src/ports/field.ts';
 
@@ -86,17 +87,32 @@ export class Bench {
   readonly log: string[] = [];
   private open = false;
   private silent = false;
+  private hung = false;
+  /** When each intent left, and when the connector last woke. */
+  readonly intentTimes: number[] = [];
+  wokeMs = 0;
   private timer: { handle: number; atMs: number } | null = null;
 
-  constructor(part: { safety?: SiteSafety | null; approvals?: readonly Approval[]; rtac?: Partial<RtacConfig> } = {}) {
+  constructor(
+    part: {
+      safety?: SiteSafety | null;
+      approvals?: readonly Approval[];
+      rtac?: Partial<RtacConfig>;
+      /** Of both ends. */
+      pointsMap?: PointsMapConfig;
+      connector?: Partial<ConnectorConfig>;
+    } = {},
+  ) {
+    const pointsMap = part.pointsMap ?? STANDARD_MAP;
     this.connector = new FieldConnector({
       siteId: 'yard',
       safety: part.safety === undefined ? SAFETY : part.safety,
       approvals: part.approvals ?? [APPROVAL],
-      mapRevision: 'AN2018-001',
+      pointsMap,
       addresses: ADDRESSES,
+      ...part.connector,
     });
-    this.rtac = createRtac({ ...RTAC, ...part.rtac }, this.clock);
+    this.rtac = createRtac({ ...RTAC, pointsMap, ...part.rtac }, this.clock);
     this.rtac.onPlantChange((c) => {
       this.plant.push(c);
       this.log.push(`plant ${c.state} ${c.powerW}`);
@@ -129,12 +145,36 @@ export class Bench {
     this.silent = true;
   }
 
+  /** The connector stands still for a while: no timer, no octet in or out; the connection stays. */
+  hang(ms: number): void {
+    this.hung = true;
+    this.clock.run(this.nowMs + ms);
+  }
+
+  /** It could go on, and nothing has called it yet. */
+  unfreeze(): void {
+    this.hung = false;
+    this.schedule();
+  }
+
+  wake(): void {
+    this.hung = false;
+    this.wokeMs = this.nowMs;
+    this.connector.timeout(this.nowMs);
+    this.pump();
+  }
+
   pump(): void {
+    if (this.hung) {
+      this.rtac.takeOutput();
+      return;
+    }
     for (const octets of this.connector.takeOutput()) this.carry(() => this.rtac.receive(octets, this.nowMs));
     for (const octets of this.rtac.takeOutput()) this.carry(() => this.connector.receive(octets, this.nowMs));
     // Controls first, as a driver may do it: even so a read must show before what it allows.
     for (const i of this.connector.takeIntents()) {
       this.intents.push(i.detail);
+      this.intentTimes.push(this.nowMs);
       this.log.push(`operate ${i.detail}`);
     }
     for (const event of this.connector.takeEvents()) {
@@ -149,7 +189,7 @@ export class Bench {
   private carry(deliver: () => void): void {
     if (!this.open || this.silent) return;
     this.clock.at(this.nowMs + 1, () => {
-      if (!this.open || this.silent) return;
+      if (!this.open || this.silent || this.hung) return;
       deliver();
       this.pump();
     });
@@ -163,6 +203,7 @@ export class Bench {
     if (next === null) return;
     const handle = this.clock.at(next, () => {
       this.timer = null;
+      if (this.hung) return;
       this.connector.timeout(this.nowMs);
       this.pump();
     });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { fullRevision } from '../../../src/domain/pointsMap.ts';
 import { FieldConnector } from '../../../src/field/connector.ts';
 import { ADDRESSES, APPROVAL, Bench, RTAC, SAFETY } from './bench.ts';
 
@@ -218,7 +219,13 @@ describe('connector and simulated site', () => {
 
   test('an unknown map revision is the author’s mistake and names the nearest one', () => {
     const make = () =>
-      new FieldConnector({ siteId: 'x', safety: null, approvals: [], mapRevision: 'AN2018-01', addresses: ADDRESSES });
+      new FieldConnector({
+        siteId: 'x',
+        safety: null,
+        approvals: [],
+        pointsMap: { revision: 'AN2018-01', overrides: {} },
+        addresses: ADDRESSES,
+      });
     expect(make).toThrow(/Did you mean "AN2018-001"/);
   });
 
@@ -229,5 +236,131 @@ describe('connector and simulated site', () => {
     const times = bench.events.flatMap(({ event }) => (event.kind === 'state' ? [event.state.sampledAtMs] : []));
     const gaps = times.slice(1).map((t, i) => t - (times[i] ?? 0));
     expect(Math.max(...gaps)).toBeLessThanOrEqual(60_000);
+  });
+
+  test('both ends with the same moved, scaled and turned points mean the same', () => {
+    const overrides = {
+      activePower: { index: 600, scale: 0.1, sign: -1, unit: 'kW' },
+      usableSoc: { index: 601, scale: 0.01 },
+      totalEnergy: { index: 3 },
+      setAgcTarget: { index: 30, unit: 'kW', sign: -1 },
+      enableAgc: { index: 31 },
+      ceaseToEnergize: { index: 32 },
+      stopped: { index: 300 },
+      local: { index: 301 },
+    } as const;
+    const pointsMap = { revision: 'AN2018-001', overrides };
+    const bench = new Bench({ pointsMap, approvals: [{ ...APPROVAL, mapRevision: fullRevision(pointsMap) }] });
+    bench.connect();
+    bench.run(1_000);
+    bench.setpoint('job', -700_000, 10);
+    bench.run(60_000);
+    expect(bench.intents[1]).toBe('setpoint -700000 W: direct operate AO30');
+    expect(bench.rtac.plant.powerW).toBe(-700_000);
+    const charge = bench.rtac.registers(bench.nowMs).storedMj / 3_600_000;
+    const state = bench.lastState()?.state;
+    expect(state).toMatchObject({ chargeRate: -700_000, chargingState: 'charging' });
+    expect(Math.abs((state?.charge ?? 0) - charge)).toBeLessThan(0.01 * charge);
+    bench.connector.submit({ kind: 'emergency-stop', jobId: 'stop' }, bench.nowMs);
+    bench.pump();
+    bench.run(1_000);
+    expect(bench.rtac.plant.state).toBe('stopped');
+  });
+
+  test('an approval for the revision does not cover a site that moved a point since', () => {
+    const bench = new Bench({ pointsMap: { revision: 'AN2018-001', overrides: { activePower: { sign: -1 } } } });
+    bench.connect();
+    bench.run(1_000);
+    bench.setpoint('job', 1_000, 5);
+    bench.run(10_000);
+    expect(bench.replies()[0]).toContain('no valid approval');
+    expect(bench.intents).toEqual([]);
+  });
+
+  test('a site without AGC is given percentages: AO92, AO93, then BO18', () => {
+    const bench = new Bench({ connector: { controlMode: 'charge-discharge' } });
+    bench.connect();
+    bench.run(1_000);
+    bench.setpoint('job', 999_999, 10);
+    bench.run(20_000);
+    expect(bench.intents.slice(0, 3).map((i) => i.split(': ')[1])).toEqual([
+      'direct operate AO92',
+      'direct operate AO93',
+      'operate BO18',
+    ]);
+    // 49.9 % of 2 MW: cut toward 0, never more than asked.
+    expect(bench.rtac.plant).toMatchObject({ state: 'following', mode: 'charge-discharge', powerW: 998_000 });
+    bench.connector.submit({ kind: 'release', jobId: 'back' }, bench.nowMs);
+    bench.pump();
+    bench.run(5_000);
+    expect(bench.rtac.plant.state).toBe('schedule');
+  });
+
+  test('a master that was silent for longer than the watchdog hears the site before it controls it again', () => {
+    const bench = new Bench();
+    bench.connect();
+    bench.run(1_000);
+    bench.setpoint('job', 500_000, 60);
+    bench.run(20_000);
+    // Its own timers stand still: nothing is sent, nothing is heard, the connection stays.
+    bench.hang(5 * 60_000);
+    expect(bench.rtac.plant.state).toBe('safe');
+    const before = bench.log.length;
+    const heard = bench.events.length;
+    bench.wake();
+    bench.run(15_000);
+    const after = bench.log.slice(before);
+    expect(after.some((l) => l.startsWith('operate setpoint'))).toBe(true);
+    const firstState = bench.events.slice(heard).find(({ event }) => event.kind === 'state')?.atMs ?? 0;
+    expect(bench.intentTimes.filter((t) => t >= bench.wokeMs).every((t) => t >= firstState)).toBe(true);
+    expect(firstState).toBeGreaterThan(0);
+    expect(bench.rtac.plant).toMatchObject({ state: 'following', powerW: 500_000 });
+  });
+
+  test('a setpoint for a site that was not heard within its watchdog waits for something fresh of it', () => {
+    const bench = new Bench();
+    bench.connect();
+    bench.run(1_000);
+    bench.hang(5 * 60_000);
+    const heard = bench.events.length;
+    bench.unfreeze();
+    bench.setpoint('job', 500_000, 60);
+    expect(bench.intents).toEqual([]);
+    bench.run(15_000);
+    const firstState = bench.events.slice(heard).find(({ event }) => event.kind === 'state')?.atMs;
+    expect(bench.intentTimes[0]).toBeGreaterThanOrEqual(firstState ?? Number.POSITIVE_INFINITY);
+    expect(bench.rtac.plant).toMatchObject({ state: 'following', powerW: 500_000 });
+  });
+
+  test('the state carries what the site says beyond the battery', () => {
+    const bench = new Bench();
+    bench.connect();
+    bench.run(1_000);
+    expect(bench.lastState()?.site).toMatchObject({
+      chargeWMax: 2_000_000,
+      dischargeWMax: 2_000_000,
+      voltageV: 12_470,
+      frequencyHz: 60,
+      reactivePowerVar: 0,
+      maximumReservePct: 100,
+      alarms: [],
+      alarmsUnknown: [],
+    });
+    bench.rtac.setAlarm('internalTemperatureHigh', true, bench.nowMs);
+    bench.run(5_000);
+    expect(bench.lastState()?.site?.alarms).toEqual(['priority-1', 'internal-temperature-high']);
+  });
+
+  test('a battery that its controller does not reach is unknown, and the meter is not', () => {
+    const bench = new Bench();
+    bench.connect();
+    bench.run(1_000);
+    bench.rtac.setAlarm('communicationError', true, bench.nowMs);
+    bench.run(5_000);
+    const last = bench.lastState();
+    expect(last?.state.chargePercentage).toBeNaN();
+    expect(last?.state.charge).toBeNaN();
+    expect(last?.state.chargeRate).toBe(0);
+    expect(last?.site?.alarmsUnknown).toEqual(['soc-at-maximum', 'soc-too-high', 'soc-too-low', 'soc-depleted']);
   });
 });

@@ -1,11 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { createRtac } from '../../../simulators/rtac/rtac.ts';
-import { AN2018, POINT, pointOf } from '../../../src/field/an2018.ts';
-import { isLocal, normalise, PointTable } from '../../../src/field/normalise.ts';
+import { STANDARD_MAP } from '../../../src/domain/pointsMap.ts';
+import { enrich, isLocal, normalise, PointTable } from '../../../src/field/normalise.ts';
+import { pointMap } from '../../../src/field/pointMap.ts';
 import type { RawPoint } from '../../../src/ports/field.ts';
-import { RTAC, START_MS, TestClock } from './bench.ts';
+import { START_MS } from './bench.ts';
 
+const AN2018 = pointMap('yard', STANDARD_MAP);
 const NOW = START_MS;
 const GOOD = 0x01;
 
@@ -91,58 +91,91 @@ describe('raw points to the normalised battery', () => {
   });
 });
 
-const CSV = new URL('../../../../shared/data/dnp3-points/an2018_points.csv', import.meta.url).pathname;
-const noCsv = !existsSync(CSV);
+const counted = pointMap('yard', { revision: 'AN2018-001', overrides: { totalEnergy: { index: 2, unit: 'kWh' } } });
 
-/** type+index -> name, unit and scale of the published list; quoted fields may hold commas and line breaks. */
-function published(): Map<string, { name: string; unit: string; scale: number }> {
-  const rows: string[][] = [[]];
-  let cell = '';
-  let quoted = false;
-  for (const c of readFileSync(CSV, 'utf8')) {
-    if (c === '"') quoted = !quoted;
-    else if (!quoted && (c === ',' || c === '\n')) {
-      rows.at(-1)?.push(cell);
-      cell = '';
-      if (c === '\n') rows.push([]);
-    } else cell += c;
-  }
-  return new Map(
-    rows.map((r) => [`${r[0]}${r[1]}`, { name: r[2] ?? '', unit: r[4] ?? '', scale: Number(r[5] || '1') }]),
-  );
+function withCounter(value: number, flags = GOOD): PointTable {
+  const t = table();
+  t.set({ type: 'CTR', index: 2, value, flags, atMs: NOW, timeQuality: 'received', source: 'static' });
+  return t;
 }
 
-describe('the points map', () => {
-  test('every key stands in the table', () => {
-    for (const key of Object.keys(POINT)) expect(pointOf(AN2018, key as keyof typeof POINT), key).not.toBeNull();
+describe('a site that counts its energy', () => {
+  test('its counter is the charge, whatever the capacity says', () => {
+    expect(normalise(withCounter(2_500), counted, NOW)).toMatchObject({ charge: 2_500_000, chargePercentage: 65.5 });
   });
 
-  test.skipIf(noCsv)('agrees with shared/data/dnp3-points/an2018_points.csv in name, unit and scale', () => {
-    const list = published();
-    const units: Record<string, string> = {
-      W: 'Watts',
-      '%': 'Percent',
-      s: 'Seconds',
-      'Wh or Ah': 'Amp-hrs or Watt-hrs',
-      '': '',
-    };
-    for (const p of AN2018.points) {
-      const row = list.get(`${p.type}${p.index}`);
-      const where = `${p.type}${p.index}`;
-      expect(row, where).toBeDefined();
-      expect(row?.scale, where).toBe(p.scale);
-      expect(row?.unit, where).toBe(units[p.unit]);
-      // The eleven state points share one data object; the list tells them apart by a state in the middle of the name.
-      expect(row?.name.startsWith(p.name.slice(0, p.name.lastIndexOf('.'))), `${where} ${row?.name}`).toBe(true);
-    }
+  test('a counter in doubt is not replaced by capacity × state of charge', () => {
+    expect(normalise(withCounter(2_500, 0x05), counted, NOW).charge).toBeNaN();
+    expect(normalise(withCounter(2_500, 0x41), counted, NOW).charge).toBeNaN();
+    expect(normalise(table(), counted, NOW).charge).toBeNaN();
   });
 
-  test.skipIf(noCsv)('the simulated site has only points of shared/data/dnp3-points/an2018_points.csv', () => {
-    const list = published();
-    const { database } = createRtac(RTAC, new TestClock(START_MS)).outstation;
-    const types = { AI: 'AI', BI: 'BI', AOS: 'AO', BOS: 'BO' } as const;
-    for (const kind of ['AI', 'BI', 'AOS', 'BOS'] as const) {
-      for (const p of database.all(kind)) expect(list.has(`${types[kind]}${p.index}`), `${kind}${p.index}`).toBe(true);
-    }
+  test('a counter that rolled over once still counts', () => {
+    expect(normalise(withCounter(2_500, 0x21), counted, NOW).charge).toBe(2_500_000);
+  });
+});
+
+describe('units and signs of a site', () => {
+  const odd = pointMap('yard', {
+    revision: 'AN2018-001',
+    overrides: { activePower: { sign: -1, unit: 'kW', scale: 0.1 }, usableCapacity: { unit: 'kWh' } },
+  });
+
+  test('a site that counts charging as positive is turned, with its state by the sign of what is true here', () => {
+    const t = table({ AI537: { value: 2_500 }, AI18: { value: 4_000 }, BI19: { value: 0 } });
+    expect(normalise(t, odd, NOW)).toMatchObject({
+      chargeRate: -250_000,
+      chargingState: 'charging',
+      charge: 2_620_000,
+    });
+  });
+
+  test('a unit of its own needs no BI27, and amp-hours as a unit are no energy', () => {
+    const t = table({ BI27: { value: 0 }, AI18: { value: 4_000 } });
+    expect(normalise(t, odd, NOW).charge).toBe(2_620_000);
+    const ah = pointMap('yard', { revision: 'AN2018-001', overrides: { usableCapacity: { unit: 'Ah' } } });
+    expect(normalise(table(), ah, NOW).charge).toBeNaN();
+  });
+});
+
+describe('what a site says beyond the normalised battery', () => {
+  const MORE: readonly (readonly [RawPoint['type'], number, number])[] = [
+    ['AI', 32, 2_000_000],
+    ['AI', 33, -1_500_000],
+    ['AI', 43, 1_900_000],
+    ['AI', 44, 0],
+    ['AI', 162, 950],
+    ['AI', 536, 59_980],
+    ['AI', 541, -30_000],
+    ['AI', 553, 124_512],
+    ['BI', 0, 0],
+    ['BI', 6, 1],
+    ['BI', 8, 1],
+  ];
+  const rich = table();
+  for (const [type, index, value] of MORE) {
+    rich.set({ type, index, value, flags: GOOD, atMs: NOW, timeQuality: 'received', source: 'static' });
+  }
+
+  test('limits are magnitudes, measured values scaled, alarms named, and what is missing is null', () => {
+    expect(enrich(rich, AN2018, NOW)).toMatchObject({
+      chargeWMax: 1_500_000,
+      dischargeWMax: 2_000_000,
+      availableChargeW: 0,
+      availableDischargeW: 1_900_000,
+      maximumReservePct: 95,
+      voltageV: 12_451.2,
+      dcVoltageV: null,
+      frequencyHz: 59.98,
+      reactivePowerVar: -30_000,
+      alarms: ['soc-too-low', 'internal-temperature-high'],
+      sampledAtMs: NOW,
+    });
+  });
+
+  test('an alarm that was not read is unknown, not off', () => {
+    const { alarmsUnknown } = enrich(rich, AN2018, NOW);
+    expect(alarmsUnknown).toContain('soc-depleted');
+    expect(alarmsUnknown).not.toContain('communication-error');
   });
 });
