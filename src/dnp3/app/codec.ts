@@ -5,7 +5,9 @@ import type { DataKind, FieldSpec, FieldType, ObjectSpec, PointKind } from './ob
 /** Octets of one object <-> its fields as numbers, in the order of the table. */
 export function readFields(reader: ByteReader, fields: readonly FieldSpec[]): number[] {
   // Literals of the right length: an array that grows by push takes room for 17 numbers, a thousand times an answer.
-  const [a, b, c] = [fields[0], fields[1], fields[2]];
+  const a = fields[0];
+  const b = fields[1];
+  const c = fields[2];
   if (a === undefined || fields.length > 3) return fields.map((f) => readField(reader, f.type));
   if (b === undefined) return [readField(reader, a.type)];
   if (c === undefined) return [readField(reader, a.type), readField(reader, b.type)];
@@ -93,15 +95,14 @@ export function pointToFields(spec: ObjectSpec, kind: DataKind, point: PointValu
   if (spec.shape.kind === 'packed') return [point.value];
   if (spec.shape.kind !== 'fields') return [];
   const { fields } = spec.shape;
-  const type = valueType(fields);
-  const range = RANGE[type];
+  const { min, max, isWhole, isPlain } = layoutOf(spec, fields);
   const known = !Number.isNaN(point.value);
-  const whole = known && type !== 'f32' && type !== 'f64' ? Math.round(point.value) : point.value;
-  const value = known ? Math.min(range[1], Math.max(range[0], whole)) : 0;
+  const whole = known && isWhole ? Math.round(point.value) : point.value;
+  const value = known ? (whole < min ? min : whole > max ? max : whole) : 0;
   let flags = known ? point.flags : point.flags & ~FLAG.online;
   if (shift === null && known && value !== whole) flags |= FLAG_OVER_RANGE;
   const octet = shift === null ? flags : (flags & ((1 << shift) - 1)) | (value << shift);
-  if (fields.length === 2 && fields[0]?.name === 'flags' && fields[1]?.name === 'value') return [octet, value];
+  if (isPlain) return [octet, value];
   return fields.map(({ name }) => {
     if (name === 'flags') return octet;
     if (name === 'timeMs') return Math.max(0, point.timeMs);
@@ -109,9 +110,37 @@ export function pointToFields(spec: ObjectSpec, kind: DataKind, point: PointValu
   });
 }
 
+/** What writing a point in one object needs to know of it; worked out once for each row of the table. */
+interface Layout {
+  readonly min: number;
+  readonly max: number;
+  readonly isWhole: boolean;
+  /** Just flags and value, in this order. */
+  readonly isPlain: boolean;
+}
+const layouts = new Map<ObjectSpec, Layout>();
+
+function layoutOf(spec: ObjectSpec, fields: readonly FieldSpec[]): Layout {
+  const known = layouts.get(spec);
+  if (known !== undefined) return known;
+  const type = valueType(fields);
+  const [min, max] = RANGE[type];
+  const layout = { min, max, isWhole: type !== 'f32' && type !== 'f64', isPlain: isFlagsAndValue(fields) };
+  layouts.set(spec, layout);
+  return layout;
+}
+
+const isFlagsAndValue = (fields: readonly FieldSpec[]): boolean =>
+  fields.length === 2 && fields[0]?.name === 'flags' && fields[1]?.name === 'value';
+
 function valueType(fields: readonly FieldSpec[]): FieldType {
   for (const f of fields) if (f.name === 'value') return f.type;
   return 'f64';
+}
+
+/** Whether the object of an analog or a counter is just its flags and its value, in this order. */
+export function isFlagsAndNumber(spec: ObjectSpec, kind: DataKind): boolean {
+  return spec.shape.kind === 'fields' && stateShift(kind) === null && isFlagsAndValue(spec.shape.fields);
 }
 
 /** The point in one object; the time is null where the variation has none, and flags are ONLINE where it has none. */

@@ -1,4 +1,4 @@
-import { fieldsToPoint } from '../app/codec.ts';
+import { fieldsToPoint, isFlagsAndNumber } from '../app/codec.ts';
 import type { PointKind } from '../app/objects.ts';
 import type { ObjectHeader } from '../app/parse.ts';
 
@@ -45,9 +45,17 @@ export function measurementsOf(
     const isRelative = h.spec.shape.kind === 'fields' && h.spec.shape.fields.some((f) => f.name === 'relativeMs');
     const synchronised = isRelative ? base?.synchronised === true : !from.needTime;
     const source = from.unsolicited ? 'unsolicited' : h.spec.role;
+    const plain = isFlagsAndNumber(h.spec, kind);
     for (const o of h.objects) {
       if (!known(kind, o.index)) {
         dropped += 1;
+        continue;
+      }
+      if (plain) {
+        // By far the most frequent object of a poll: its two fields are the point.
+        const flags = o.fields[0] ?? 0;
+        const value = o.fields[1] ?? 0;
+        values.push({ kind, index: o.index, value, flags, timeMs: null, timeQuality: 'received', source });
         continue;
       }
       const { value, flags, timeMs } = fieldsToPoint(h.spec, kind, o.fields, base?.ms ?? null);
