@@ -37,6 +37,8 @@ export interface PointRecord {
   current: PointValue;
   /** Value and flags at the last event. */
   reported: PointValue;
+  /** How it was last written in a static read: good for as long as value, object and range are the same. */
+  item: StaticItem | null;
 }
 
 /** One point to be written in a response. */
@@ -47,6 +49,8 @@ export interface StaticItem {
   readonly point: PointValue;
   /** Octets of the range; the same for all items of one request header. */
   readonly rangeOctets: 1 | 2;
+  /** The point in its object, worked out when it is first written. */
+  fields: readonly number[] | null;
 }
 
 export class Database {
@@ -150,6 +154,7 @@ function recordOf(c: PointConfig): PointRecord {
     config: c,
     current: point,
     reported: point,
+    item: null,
   };
 }
 
@@ -174,9 +179,17 @@ export function staticItems(records: readonly PointRecord[], variation: number):
     }
     const promote = wanted?.shape.kind === 'packed' && r.current.flags !== FLAG.online;
     const spec = promote ? objectSpec(staticGroup, 2) : wanted;
-    if (spec !== null) items.push({ kind: r.kind, index: r.index, spec, point: r.current, rangeOctets });
+    if (spec !== null) items.push(itemOf(r, spec, rangeOctets));
   }
   return items;
+}
+
+/** Most points stand still between two polls: their item of the last read serves again. */
+function itemOf(r: PointRecord, spec: ObjectSpec, rangeOctets: 1 | 2): StaticItem {
+  const last = r.item;
+  if (last !== null && last.point === r.current && last.spec === spec && last.rangeOctets === rangeOctets) return last;
+  r.item = { kind: r.kind, index: r.index, spec, point: r.current, rangeOctets, fields: null };
+  return r.item;
 }
 
 /** The variation of an octet string is its length. */
@@ -196,5 +209,6 @@ export function deadbandItems(records: readonly PointRecord[], variation: number
     spec,
     point: { value: r.deadband, flags: FLAG.online, timeMs: 0 },
     rangeOctets: last > 0xff ? 2 : 1,
+    fields: null,
   }));
 }

@@ -44,7 +44,7 @@ export class ResponsePlan {
         previous.rangeOctets === item.rangeOctets &&
         item.index === previous.index + 1;
       if (!joins) section = rangeSection(writer, item.spec, { start: item.index, octets: item.rangeOctets });
-      if (section === null || !append(section, item.index, item)) return;
+      if (section === null || !section.append(item.index, fieldsOf(item), item.point.octets)) return;
       previous = item;
     }
   }
@@ -85,6 +85,12 @@ export function writeEvents(writer: ByteWriter, events: readonly EventRecord[], 
     written += 1;
   }
   return written;
+}
+
+/** A point that stood still is not worked out again. */
+function fieldsOf(item: StaticItem): readonly number[] {
+  item.fields ??= pointToFields(item.spec, item.kind, item.point);
+  return item.fields;
 }
 
 const append = (
