@@ -167,11 +167,38 @@ function parseObjects(reader: ByteReader, spec: ObjectSpec, range: HeaderRange, 
   }
   const size = shape.octets + (range.kind === 'indexed' ? prefix : 0);
   if (count * size > reader.remaining) return null;
+  if (range.kind === 'range' && shape.kind === 'fields') return parseRun(reader, shape, { first, count });
   const objects: ObjectValue[] = [];
   for (let i = 0; i < count; i++) {
     const index = range.kind === 'indexed' ? (prefix === 2 ? reader.u16() : reader.u8()) : first + i;
     if (shape.kind === 'octets') objects.push({ index, fields: [], octets: reader.bytes(shape.octets) });
     else objects.push({ index, fields: readFields(reader, shape.fields) });
+  }
+  return objects;
+}
+
+/**
+ * Objects side by side without an index, as static reads answer: a thousand in a poll. Flags and a number, the usual
+ * pair, are taken straight from the octets; the room for all of them was checked before.
+ */
+function parseRun(
+  reader: ByteReader,
+  shape: Extract<ObjectSpec['shape'], { kind: 'fields' }>,
+  at: { first: number; count: number },
+): ObjectValue[] {
+  const { fields } = shape;
+  const objects: ObjectValue[] = [];
+  const type = fields.length === 2 && fields[0]?.type === 'u8' ? fields[1]?.type : undefined;
+  if (type !== 'f32' && type !== 'i32') {
+    for (let i = 0; i < at.count; i++) objects.push({ index: at.first + i, fields: readFields(reader, fields) });
+    return objects;
+  }
+  const octets = reader.bytes(at.count * shape.octets);
+  const view = new DataView(octets.buffer, octets.byteOffset, octets.length);
+  for (let i = 0; i < at.count; i++) {
+    const from = i * shape.octets;
+    const value = type === 'f32' ? view.getFloat32(from + 1, true) : view.getInt32(from + 1, true);
+    objects.push({ index: at.first + i, fields: [view.getUint8(from), value] });
   }
   return objects;
 }
