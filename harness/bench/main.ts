@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { measureKernel } from '../kernel/bench.ts';
 import { simulate } from '../run.ts';
 import { fleetDay } from './fleetDay.ts';
 
@@ -61,6 +62,10 @@ function parent(): void {
   console.log(
     `  log       ${new Set(samples.map((s) => s.hash)).size === 1 ? 'the same hash in every run' : 'DIFFERENT HASHES'}`,
   );
+  for (const pending of [1_000, 100_000]) {
+    const { eventsPerS } = measureKernel({ pending, events: 1_000_000, wallMs: () => performance.now() });
+    console.log(`  kernel    ${eventsPerS} callbacks/s with ${pending} timers pending`);
+  }
   if (median > WALL_S_MAX) process.exitCode = 1;
 }
 

@@ -1,6 +1,6 @@
 import type { Scenario, ScenarioProgram } from '../../scenarios/schema.ts';
 import type { Award, Bid } from '../../src/domain/program.ts';
-import { localDate, localParts, startOfLocalDay } from '../../src/domain/time.ts';
+import { localParts, startOfLocalDay } from '../../src/domain/time.ts';
 import { type EpochMs, kwToW, MS_PER_HOUR } from '../../src/domain/units.ts';
 import { type Series, valueAt } from '../../src/ports/series.ts';
 
@@ -43,13 +43,4 @@ export function clear(bid: Bid, dayAhead: Series): Award {
     awardedW: taken[taken.length - 1]?.quantityW ?? 0,
     priceUsdPerMwh: Number.isNaN(price) ? 0 : price,
   };
-}
-
-/** Local dates that a run touches, "2024-07-10" first. */
-export function datesOf(scenario: Scenario, span: { startMs: EpochMs; endMs: EpochMs }): string[] {
-  const dates: string[] = [];
-  for (let t = span.startMs; t < span.endMs; t = startOfLocalDay(t, scenario.timeZone, 1)) {
-    dates.push(localDate(t, scenario.timeZone));
-  }
-  return dates;
 }

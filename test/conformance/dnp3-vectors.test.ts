@@ -22,8 +22,7 @@ describe('link frames', () => {
   for (const [name, text] of LINK_FRAMES) {
     test(`${name}: parses, and encodes to the same octets`, () => {
       const frame = new LinkParser(1000).push(octets(text), 0)[0];
-      expect(frame).toBeDefined();
-      if (frame !== undefined) expect(hex(encodeFrame(frame))).toBe(hex(octets(text)));
+      expect(frame === undefined ? 'no frame' : hex(encodeFrame(frame))).toBe(hex(octets(text)));
     });
   }
 
