@@ -20,13 +20,60 @@ interface Entry {
   readonly item: AgendaItem;
 }
 
+/** Below this many ended commands clearing up costs more than it saves. */
+const ENDED_MIN = 1_024;
+
 /** A binary heap in the order (time, order of entry). */
 export class Agenda {
-  readonly #heap: Entry[] = [];
+  #heap: Entry[] = [];
   #seq = 0;
+  /** Commands that have ended: what stands here for them is passed over, and cleared up when it is the larger part. */
+  readonly #ended = new Set<string>();
 
   add(atMs: EpochMs, item: AgendaItem): void {
-    const entry = { atMs, seq: this.#seq++, item };
+    this.#rise({ atMs, seq: this.#seq++, item });
+  }
+
+  nextMs(): EpochMs | null {
+    this.#passOver();
+    return this.#heap[0]?.atMs ?? null;
+  }
+
+  /** Takes the first entry that is due, or null. */
+  takeDue(nowMs: EpochMs): AgendaItem | null {
+    this.#passOver();
+    const first = this.#heap[0];
+    if (first === undefined || first.atMs > nowMs) return null;
+    this.#drop();
+    return first.item;
+  }
+
+  /** Nothing is looked at for this command any more. */
+  commandEnded(commandId: string): void {
+    this.#ended.add(commandId);
+    // A command has at most four entries here.
+    if (this.#ended.size < ENDED_MIN || this.#ended.size * 4 < this.#heap.length) return;
+    const alive = this.#heap.filter((e) => !this.#isOver(e.item));
+    this.#heap = [];
+    this.#ended.clear();
+    for (const entry of alive) this.#rise(entry);
+  }
+
+  #isOver(item: AgendaItem): boolean {
+    return 'commandId' in item && this.#ended.has(item.commandId);
+  }
+
+  #passOver(): void {
+    for (let first = this.#heap[0]; first !== undefined && this.#isOver(first.item); first = this.#heap[0])
+      this.#drop();
+  }
+
+  #drop(): void {
+    const last = this.#heap.pop();
+    if (last !== undefined && this.#heap.length > 0) this.#sink(last);
+  }
+
+  #rise(entry: Entry): void {
     const heap = this.#heap;
     let i = heap.push(entry) - 1;
     while (i > 0) {
@@ -37,19 +84,6 @@ export class Agenda {
       i = parent;
     }
     heap[i] = entry;
-  }
-
-  nextMs(): EpochMs | null {
-    return this.#heap[0]?.atMs ?? null;
-  }
-
-  /** Takes the first entry that is due, or null. */
-  takeDue(nowMs: EpochMs): AgendaItem | null {
-    const first = this.#heap[0];
-    if (first === undefined || first.atMs > nowMs) return null;
-    const last = this.#heap.pop();
-    if (last !== undefined && last !== first) this.#sink(last);
-    return first.item;
   }
 
   #sink(entry: Entry): void {

@@ -5,7 +5,15 @@ import type { Approval } from '../domain/safety.ts';
 import { startOfLocalDay } from '../domain/time.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import type { CoreSettings } from './settings.ts';
-import { bidKey, type CoreState, deviceTagKey, enrollmentKey, priceKey } from './state.ts';
+import {
+  bidKey,
+  type CoreState,
+  deviceTagKey,
+  ENDED_COMMANDS_MAX,
+  enrollmentKey,
+  priceKey,
+  UNDO_JOBS_MAX,
+} from './state.ts';
 import { UNDO_RETRY_MS } from './undo.ts';
 
 /** When a new application is asked after for the first time. */
@@ -116,6 +124,12 @@ function undoSent(state: CoreState, fact: FactOf<'undo.sent'>, atMs: EpochMs): v
   const { deviceId, jobId, what, vendorRef, why } = fact;
   state.counters.job += 1;
   state.jobs.set(jobId, { kind: 'undo', deviceId, vendorRef });
+  state.undoJobs.add(jobId);
+  const [oldest] = state.undoJobs;
+  if (state.undoJobs.size > UNDO_JOBS_MAX && oldest !== undefined) {
+    state.undoJobs.delete(oldest);
+    state.jobs.delete(oldest);
+  }
   state.agenda.add(atMs + UNDO_RETRY_MS, { kind: 'undo-check', deviceId, jobId });
   change(state, deviceId, (d) => {
     const isAgain = d.undo?.what === what && d.undo.vendorRef === vendorRef;
@@ -283,6 +297,7 @@ function commandChanged(state: CoreState, fact: CommandFact, atMs: EpochMs, sett
     case 'command.sent':
       entry.status = 'sent';
       entry.jobId = fact.jobId;
+      entry.jobIds.push(fact.jobId);
       entry.attempt = fact.attempt;
       state.counters.job += 1;
       state.jobs.set(fact.jobId, { kind: 'command', commandId: fact.commandId });
@@ -304,8 +319,20 @@ function commandChanged(state: CoreState, fact: CommandFact, atMs: EpochMs, sett
       const device = state.devices.get(command.deviceId);
       if (device?.openCommandId === command.commandId) device.openCommandId = null;
       noteFailure(state, command, fact.outcome);
+      state.agenda.commandEnded(fact.commandId);
+      keepEnded(state, fact.commandId);
     }
   }
+}
+
+function keepEnded(state: CoreState, commandId: string): void {
+  state.endedCommands.add(commandId);
+  if (state.endedCommands.size <= ENDED_COMMANDS_MAX) return;
+  const [oldest] = state.endedCommands;
+  if (oldest === undefined) return;
+  for (const jobId of state.commands.get(oldest)?.jobIds ?? []) state.jobs.delete(jobId);
+  state.commands.delete(oldest);
+  state.endedCommands.delete(oldest);
 }
 
 /** A device that could not be heard has not failed; one that took a command and did nothing has. */
@@ -326,6 +353,7 @@ function commandAccepted(state: CoreState, fact: FactOf<'command.accepted'>, set
     route: null,
     tried: [],
     jobId: null,
+    jobIds: [],
     attempt: 0,
     vendorRef: null,
     acknowledgedAtMs: null,

@@ -3,7 +3,7 @@ import { isTerminal } from '../domain/command.ts';
 import { invariant } from '../domain/errors.ts';
 import type { EpochMs } from '../domain/units.ts';
 import { type Context, capabilitiesOf, nextJobId } from './context.ts';
-import type { BatchRequest, CommandRequest } from './input.ts';
+import type { BatchRequest, CommandRequest, RefusalCode } from './input.ts';
 import { nextPath } from './routing.ts';
 import { type CommandEntry, type DeviceEntry, deviceTagKey } from './state.ts';
 import { giveBack } from './undo.ts';
@@ -22,9 +22,9 @@ const BATCH_MAX = 10_000;
 
 /** Accepts an operator's command and returns its id, or refuses it and returns null. */
 export function requestCommand(ctx: Context, request: CommandRequest): string | null {
-  const why = refusal(ctx, request);
-  if (why !== null) {
-    ctx.refuse('command', `${request.deviceId}: ${why}`);
+  const obstacle = refusal(ctx, request);
+  if (obstacle !== null) {
+    ctx.refuse('command', `${request.deviceId}: ${obstacle.why}`, obstacle.code);
     return null;
   }
   return accept(ctx, {
@@ -40,13 +40,14 @@ export function requestCommand(ctx: Context, request: CommandRequest): string | 
 /** Batch by tag: incompatible devices are left out and named, as the vendor documents; if none is left it is refused. */
 export function requestBatch(ctx: Context, batch: BatchRequest): void {
   const ids = [...(ctx.state.devicesByTag.get(deviceTagKey(batch.workspaceId, batch.tag)) ?? [])].sort();
-  if (ids.length === 0) return ctx.refuse('batch', `no device carries the tag "${batch.tag}"`);
-  if (ids.length > BATCH_MAX) return ctx.refuse('batch', `${ids.length} devices: a batch takes at most ${BATCH_MAX}`);
-  const checked = ids.map((deviceId) => ({ deviceId, why: refusal(ctx, { ...batch, deviceId }) }));
+  if (ids.length === 0) return ctx.refuse('batch', `no device carries the tag "${batch.tag}"`, 'unknown');
+  if (ids.length > BATCH_MAX)
+    return ctx.refuse('batch', `${ids.length} devices: a batch takes at most ${BATCH_MAX}`, 'limit');
+  const checked = ids.map((deviceId) => ({ deviceId, why: refusal(ctx, { ...batch, deviceId })?.why ?? null }));
   const skipped = checked.flatMap(({ deviceId, why }) => (why === null ? [] : [{ deviceId, why }]));
   if (skipped.length === ids.length) {
     const { deviceId, why } = skipped[0] ?? { deviceId: '', why: '' };
-    return ctx.refuse('batch', `no device with the tag "${batch.tag}" can take it; ${deviceId}: ${why}`);
+    return ctx.refuse('batch', `no device with the tag "${batch.tag}" can take it; ${deviceId}: ${why}`, 'invalid');
   }
   const batchId = `batch-${ctx.state.counters.batch + 1}`;
   const commandIds: string[] = [];
@@ -59,20 +60,31 @@ export function requestBatch(ctx: Context, batch: BatchRequest): void {
   ctx.emit({ type: 'batch.accepted', batchId, workspaceId: batch.workspaceId, tag: batch.tag, commandIds, skipped });
 }
 
+interface Obstacle {
+  readonly why: string;
+  readonly code: RefusalCode;
+}
+
 /** Why a request cannot be accepted at all; null if it can. */
-function refusal(ctx: Context, request: CommandRequest): string | null {
+function refusal(ctx: Context, request: CommandRequest): Obstacle | null {
   const entry = ctx.state.devices.get(request.deviceId);
-  if (entry === undefined || entry.device.workspaceId !== request.workspaceId) return 'no such device';
+  if (entry === undefined || entry.device.workspaceId !== request.workspaceId) {
+    return { why: 'no such device', code: 'unknown' };
+  }
   const { input, startMs, endMs } = request;
-  if (!(endMs > startMs)) return 'the window ends before it starts';
-  if (endMs <= ctx.nowMs) return 'the window is in the past';
+  if (!(endMs > startMs)) return { why: 'the window ends before it starts', code: 'invalid' };
+  if (endMs <= ctx.nowMs) return { why: 'the window is in the past', code: 'invalid' };
   const why = inputObstacle(entry, input);
-  if (why !== null) return why;
+  if (why !== null) return { why, code: 'invalid' };
   const caps = capabilitiesOf(ctx, entry);
-  if (caps !== null && endMs - startMs > caps.durationMsMax) return 'the window is longer than the manufacturer takes';
+  if (caps !== null && endMs - startMs > caps.durationMsMax) {
+    return { why: 'the window is longer than the manufacturer takes', code: 'unsupported' };
+  }
   if (!input.enableGridInteraction) return null;
   const workspace = ctx.state.workspaces.get(entry.device.workspaceId);
-  return workspace?.gridServices ? null : 'grid services are not enabled for this organisation';
+  return workspace?.gridServices
+    ? null
+    : { why: 'grid services are not enabled for this organisation', code: 'forbidden' };
 }
 
 function inputObstacle(entry: DeviceEntry, input: CommandInput): string | null {

@@ -1,7 +1,7 @@
 import type { Fact } from '../domain/fact.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { OemCapabilities } from '../ports/oem.ts';
-import type { Effect } from './input.ts';
+import type { Effect, RefusalCode } from './input.ts';
 import type { CoreSettings } from './settings.ts';
 import type { CoreState, DeviceEntry } from './state.ts';
 import type { TelemetryStore } from './telemetry.ts';
@@ -19,7 +19,7 @@ export interface Context {
   /** An effect that changes nothing anywhere: a question. */
   ask(effect: Effect): void;
   /** The request is refused as a whole; nothing has been emitted for it. */
-  refuse(what: string, why: string): void;
+  refuse(what: string, why: string, code?: RefusalCode): void;
 }
 
 /** Capabilities of a device's OEM; null for a site behind DNP3. */

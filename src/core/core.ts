@@ -20,7 +20,7 @@ import {
   startEvent,
   takeReport,
 } from './incentives.ts';
-import type { CoreInput, Effect } from './input.ts';
+import type { CoreInput, Effect, Refusal } from './input.ts';
 import { publishPrices, submitBid, takeAwards } from './markets.ts';
 import { measureEvent } from './measure.ts';
 import { onFieldEvent, onTelemetry } from './observe.ts';
@@ -39,7 +39,7 @@ export interface CoreOutput {
   readonly facts: readonly Fact[];
   /** To be performed after the facts are recorded. */
   readonly effects: readonly Effect[];
-  readonly refusals: readonly { readonly what: string; readonly why: string }[];
+  readonly refusals: readonly Refusal[];
 }
 
 /** A plan that keeps scheduling itself at one instant would never end. */
@@ -64,7 +64,7 @@ export class Core {
     this.#lastMs = nowMs;
     const facts: Fact[] = [];
     const effects: Effect[] = [];
-    const refusals: { what: string; why: string }[] = [];
+    const refusals: Refusal[] = [];
     const ctx: Context = {
       state: this.state,
       telemetry: this.telemetry,
@@ -77,7 +77,7 @@ export class Core {
         if (fact.type === 'command.ended') this.telemetry.evidence.delete(fact.commandId);
       },
       ask: (effect) => effects.push(effect),
-      refuse: (what, why) => refusals.push({ what, why }),
+      refuse: (what, why, code = 'conflict') => refusals.push({ what, why, code }),
     };
     decide(ctx, input);
     return { facts, effects, refusals };
@@ -100,7 +100,8 @@ function decide(ctx: Context, input: CoreInput): void {
     case 'connect-device':
       return connect(ctx, input.device);
     case 'tag-device':
-      if (!ctx.state.devices.has(input.deviceId)) return ctx.refuse('tag-device', `${input.deviceId}: no such device`);
+      if (!ctx.state.devices.has(input.deviceId))
+        return ctx.refuse('tag-device', `${input.deviceId}: no such device`, 'unknown');
       return ctx.emit({ type: 'device.tagged', deviceId: input.deviceId, tags: input.tags });
     case 'create-program':
       return ctx.emit({ type: 'program.created', program: input.program });
@@ -119,7 +120,7 @@ function decide(ctx: Context, input: CoreInput): void {
       return requestBatch(ctx, input.batch);
     case 'cancel-command':
       if (!ctx.state.commands.has(input.commandId)) {
-        return ctx.refuse('cancel-command', `${input.commandId}: no such command`);
+        return ctx.refuse('cancel-command', `${input.commandId}: no such command`, 'unknown');
       }
       return withdraw(ctx, input.commandId, 'cancelled_by_actor', `cancelled by ${input.actor}`);
     case 'register-resource':
@@ -182,7 +183,8 @@ function onSafety(
 /** Connects a device; where the manufacturer enrols on connection, that happens now for every program it may join. */
 function connect(ctx: Context, device: Device): void {
   if (ctx.state.devices.has(device.deviceId)) return ctx.refuse('connect-device', `${device.deviceId} is connected`);
-  if (!ctx.state.sites.has(device.siteId)) return ctx.refuse('connect-device', `${device.siteId}: no such site`);
+  if (!ctx.state.sites.has(device.siteId))
+    return ctx.refuse('connect-device', `${device.siteId}: no such site`, 'unknown');
   ctx.emit({ type: 'device.connected', device });
   if (device.source.kind !== 'oem' || !ctx.state.workspaces.get(device.workspaceId)?.gridServices) return;
   const caps = ctx.settings.capabilities[device.source.oem];

@@ -12,8 +12,8 @@ import { type DeviceEntry, type Enrollment, enrollmentKey } from './state.ts';
  */
 export function enroll(ctx: Context, deviceId: string, programId: string): void {
   const device = ctx.state.devices.get(deviceId);
-  if (device === undefined) return ctx.refuse('enroll', `${deviceId}: no such device`);
-  if (!ctx.state.programs.has(programId)) return ctx.refuse('enroll', `${programId}: no such program`);
+  if (device === undefined) return ctx.refuse('enroll', `${deviceId}: no such device`, 'unknown');
+  if (!ctx.state.programs.has(programId)) return ctx.refuse('enroll', `${programId}: no such program`, 'unknown');
   const known = ctx.state.enrollments.get(enrollmentKey(deviceId, programId));
   if (known !== undefined) return ctx.refuse('enroll', `${deviceId} is already ${known.status} in ${programId}`);
   const enrollmentId = `enr-${ctx.state.counters.enrollment + 1}`;

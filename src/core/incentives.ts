@@ -18,9 +18,10 @@ export function registerResource(
   },
 ): void {
   if (ctx.state.resources.has(r.resourceId)) return ctx.refuse('register-resource', `${r.resourceId} exists`);
-  if (!ctx.state.programs.has(r.programId)) return ctx.refuse('register-resource', `${r.programId}: no such program`);
+  if (!ctx.state.programs.has(r.programId))
+    return ctx.refuse('register-resource', `${r.programId}: no such program`, 'unknown');
   const unknown = r.deviceIds.find((id) => !ctx.state.devices.has(id));
-  if (unknown !== undefined) return ctx.refuse('register-resource', `${unknown}: no such device`);
+  if (unknown !== undefined) return ctx.refuse('register-resource', `${unknown}: no such device`, 'unknown');
   ctx.emit({
     type: 'resource.registered',
     resourceId: r.resourceId,
@@ -81,8 +82,8 @@ export function answerEvent(
 ): void {
   const event = ctx.state.events.get(a.eventId);
   const resource = ctx.state.resources.get(a.resourceId);
-  if (event === undefined) return ctx.refuse('answer-event', `${a.eventId}: no such event`);
-  if (resource === undefined) return ctx.refuse('answer-event', `${a.resourceId}: no such resource`);
+  if (event === undefined) return ctx.refuse('answer-event', `${a.eventId}: no such event`, 'unknown');
+  if (resource === undefined) return ctx.refuse('answer-event', `${a.resourceId}: no such resource`, 'unknown');
   if (resource.programId !== event.event.programId)
     return ctx.refuse('answer-event', `${a.resourceId} is not in the program of ${a.eventId}`);
   if (event.status === 'ended' || event.status === 'cancelled')
@@ -130,9 +131,10 @@ export function takeReport(
     readonly readings: readonly ReportReading[];
   },
 ): void {
-  if (!ctx.state.resources.has(r.resourceId)) return ctx.refuse('report', `${r.resourceId}: no such resource`);
+  if (!ctx.state.resources.has(r.resourceId))
+    return ctx.refuse('report', `${r.resourceId}: no such resource`, 'unknown');
   if (r.eventId !== null && !ctx.state.events.has(r.eventId))
-    return ctx.refuse('report', `${r.eventId}: no such event`);
+    return ctx.refuse('report', `${r.eventId}: no such event`, 'unknown');
   const bad = r.readings.find((x) => !(x.endMs > x.startMs) || !Number.isFinite(x.usageWh));
   if (bad !== undefined) return ctx.refuse('report', `reading at ${bad.startMs}: not an interval with a finite energy`);
   ctx.emit({

@@ -109,3 +109,16 @@ export type Effect =
       readonly subject: string;
       readonly detail: string;
     };
+
+/**
+ * What kind of "no" a refusal is: 'unknown' = what it names does not exist, 'conflict' = the state does not allow it
+ * now, 'invalid' = it can never be right, 'unsupported' = the device or its maker cannot, 'forbidden' = not by this actor,
+ * 'limit' = too much at once.
+ */
+export type RefusalCode = 'unknown' | 'conflict' | 'invalid' | 'unsupported' | 'forbidden' | 'limit';
+
+export interface Refusal {
+  readonly what: string;
+  readonly why: string;
+  readonly code: RefusalCode;
+}

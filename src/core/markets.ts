@@ -66,7 +66,7 @@ function adjacent(intervals: readonly EventInterval[]): EventInterval[][] {
 /** Takes a bid for one hour that has not begun; a newer one replaces the whole curve. */
 export function submitBid(ctx: Context, bid: Bid): void {
   const program = ctx.state.programs.get(bid.programId);
-  if (program === undefined) return ctx.refuse('bid', `${bid.programId}: no such program`);
+  if (program === undefined) return ctx.refuse('bid', `${bid.programId}: no such program`, 'unknown');
   if (bid.startMs <= ctx.nowMs) return ctx.refuse('bid', `the hour at ${bid.startMs} has begun: its market is closed`);
   const why = curveObstacle(bid);
   if (why !== null) return ctx.refuse('bid', why);

@@ -22,7 +22,7 @@ const AHEAD_MS_MAX = 5_000;
 /** Takes one sample of a device: state as it measured it, and whether its cloud reaches it. */
 export function onTelemetry(ctx: Context, deviceId: string, state: BatteryState, online: boolean, local = false): void {
   const device = ctx.state.devices.get(deviceId);
-  if (device === undefined) return ctx.refuse('telemetry', `${deviceId}: no such device`);
+  if (device === undefined) return ctx.refuse('telemetry', `${deviceId}: no such device`, 'unknown');
   const why = nonsense(state, ctx.nowMs);
   if (why !== null) return ctx.refuse('telemetry', `${deviceId}: ${why}`);
   const before = ctx.telemetry.latest.get(deviceId);
@@ -76,7 +76,7 @@ function addEvidence(ctx: Context, commandId: string | null, state: BatteryState
 /** What the connector of a site behind DNP3 says. */
 export function onFieldEvent(ctx: Context, deviceId: string, event: FieldEvent): void {
   const device = ctx.state.devices.get(deviceId);
-  if (device === undefined) return ctx.refuse('field-event', `${deviceId}: no such device`);
+  if (device === undefined) return ctx.refuse('field-event', `${deviceId}: no such device`, 'unknown');
   switch (event.kind) {
     case 'link':
       return setReachable(ctx, device, event.up, event.up ? 'DNP3 link up' : 'DNP3 link down');

@@ -6,6 +6,10 @@ import type { Approval, SiteSafety } from '../domain/safety.ts';
 import type { EpochMs } from '../domain/units.ts';
 import { Agenda } from './agenda.ts';
 
+/** So many commands that have ended are kept at hand, for late answers and quick questions. */
+export const ENDED_COMMANDS_MAX = 20_000;
+export const UNDO_JOBS_MAX = 20_000;
+
 /** The state of the core: a fold of its facts. Only apply.ts writes to it. */
 export interface CoreState {
   readonly workspaces: Map<string, Workspace>;
@@ -20,9 +24,14 @@ export interface CoreState {
   readonly approvals: Map<string, Approval[]>;
   readonly resources: Map<string, Resource>;
   readonly events: Map<string, EventEntry>;
+  /** Open ones, and the last ENDED_COMMANDS_MAX that ended; older ones are history, which the journal has. */
   readonly commands: Map<string, CommandEntry>;
-  /** Job → what it was for. Kept: an answer may come long after its command has ended. */
+  /** In the order in which they ended. */
+  readonly endedCommands: Set<string>;
+  /** Job → what it was for. Kept as long as its command is: an answer may come long after that has ended. */
   readonly jobs: Map<string, JobUse>;
+  /** Jobs of undos, oldest first; at most UNDO_JOBS_MAX. */
+  readonly undoJobs: Set<string>;
   readonly prices: Map<string, PriceSeries>;
   readonly bids: Map<string, Bid>;
   readonly awards: Award[];
@@ -88,6 +97,8 @@ export interface CommandEntry {
   route: CommandRoute | null;
   readonly tried: CommandRoute[];
   jobId: string | null;
+  /** Every job it had, one per path. */
+  readonly jobIds: string[];
   attempt: number;
   vendorRef: string | null;
   acknowledgedAtMs: EpochMs | null;
@@ -119,7 +130,9 @@ export function newState(): CoreState {
     resources: new Map(),
     events: new Map(),
     commands: new Map(),
+    endedCommands: new Set(),
     jobs: new Map(),
+    undoJobs: new Set(),
     prices: new Map(),
     bids: new Map(),
     awards: [],

@@ -2,15 +2,16 @@ import {
   type Broadcast,
   broadcastKind,
   encodeFrame,
+  frameOctets,
   type LinkFrame,
   PRIMARY,
+  putFrame,
   RESERVED_ADDRESS_MIN,
   SECONDARY,
 } from './link/frame.ts';
 import { LinkParser } from './link/parser.ts';
 import { Reassembler } from './transport/reassembler.ts';
 import { Segmenter } from './transport/segmenter.ts';
-import { concatOctets } from './util/bytes.ts';
 
 /**
  * Link and transport of one end of one connection: octets in, application fragments out, and back.
@@ -74,10 +75,13 @@ export class Stack {
 
   /** All segments of a fragment leave in one buffer, so that one fragment is one write to the socket. */
   sendFragment(fragment: Uint8Array): void {
-    const frames = this.segmenter
-      .segments(fragment)
-      .map((userData) => encodeFrame(this.frame({ primary: true, functionCode: PRIMARY.unconfirmedData, userData })));
-    this.output.push(concatOctets(frames));
+    const segments = this.segmenter.segments(fragment);
+    const out = new Uint8Array(segments.reduce((octets, s) => octets + frameOctets(s.length), 0));
+    let at = 0;
+    for (const userData of segments) {
+      at = putFrame(out, at, this.frame({ primary: true, functionCode: PRIMARY.unconfirmedData, userData }));
+    }
+    this.output.push(out);
   }
 
   requestLinkStatus(): void {

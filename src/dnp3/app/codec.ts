@@ -1,64 +1,66 @@
-import type { ByteReader, ByteWriter } from '../util/bytes.ts';
 import { FLAG, FLAG_OVER_RANGE } from './control.ts';
-import type { DataKind, FieldSpec, FieldType, ObjectSpec, PointKind } from './objects.ts';
+import type { DataKind, FieldSpec, FieldType, ObjectSpec } from './objects.ts';
 
-/** Octets of one object <-> its fields as numbers, in the order of the table. */
-export function readFields(reader: ByteReader, fields: readonly FieldSpec[]): number[] {
-  // Literals of the right length: an array that grows by push takes room for 17 numbers, a thousand times an answer.
-  const a = fields[0];
-  const b = fields[1];
-  const c = fields[2];
-  if (a === undefined || fields.length > 3) return fields.map((f) => readField(reader, f.type));
-  if (b === undefined) return [readField(reader, a.type)];
-  if (c === undefined) return [readField(reader, a.type), readField(reader, b.type)];
-  return [readField(reader, a.type), readField(reader, b.type), readField(reader, c.type)];
-}
+/**
+ * Octets of one object <-> its fields as numbers, in the order of the table, and <-> the point that it tells of. Whoever
+ * calls has made sure that the octets are there.
+ */
+export const readFields = (view: DataView, at: number, fields: readonly FieldSpec[]): number[] =>
+  fields.map((f) => readField(view, at + f.at, f.type));
 
-function readField(reader: ByteReader, type: FieldType): number {
+function readField(view: DataView, at: number, type: FieldType): number {
   switch (type) {
-    case 'u8':
-      return reader.u8();
-    case 'u16':
-      return reader.u16();
-    case 'u32':
-      return reader.u32();
-    case 'i16':
-      return reader.i16();
-    case 'i32':
-      return reader.i32();
     case 'f32':
-      return reader.f32();
+      return view.getFloat32(at, true);
+    case 'i32':
+      return view.getInt32(at, true);
+    case 'i16':
+      return view.getInt16(at, true);
+    case 'u8':
+      return view.getUint8(at);
+    case 'u16':
+      return view.getUint16(at, true);
+    case 'u32':
+      return view.getUint32(at, true);
     case 'f64':
-      return reader.f64();
+      return view.getFloat64(at, true);
     case 'u48':
-      return reader.u48();
+      // Exact, since a number holds 53 bits.
+      return view.getUint16(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
   }
 }
 
-export function writeFields(writer: ByteWriter, fields: readonly FieldSpec[], values: readonly number[]): boolean {
+export function writeFields(
+  view: DataView,
+  at: number,
+  fields: readonly FieldSpec[],
+  values: readonly number[],
+): void {
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i];
-    if (field !== undefined && !writeField(writer, field.type, values[i] ?? 0)) return false;
+    if (field !== undefined) writeField(view, at + field.at, field.type, values[i] ?? 0);
   }
-  return true;
 }
 
-function writeField(writer: ByteWriter, type: FieldType, value: number): boolean {
+function writeField(view: DataView, at: number, type: FieldType, value: number): void {
   switch (type) {
-    case 'u8':
-      return writer.u8(value);
-    case 'u16':
-    case 'i16':
-      return writer.u16(value);
-    case 'u32':
-    case 'i32':
-      return writer.u32(value);
     case 'f32':
-      return writer.f32(value);
+      return view.setFloat32(at, value, true);
+    case 'i32':
+      return view.setInt32(at, value, true);
+    case 'i16':
+      return view.setInt16(at, value, true);
+    case 'u8':
+      return view.setUint8(at, value);
+    case 'u16':
+      return view.setUint16(at, value, true);
+    case 'u32':
+      return view.setUint32(at, value, true);
     case 'f64':
-      return writer.f64(value);
+      return view.setFloat64(at, value, true);
     case 'u48':
-      return writer.u48(value);
+      view.setUint32(at, value % 0x1_0000_0000, true);
+      return view.setUint16(at + 4, Math.floor(value / 0x1_0000_0000), true);
   }
 }
 
@@ -69,6 +71,28 @@ export interface PointValue {
   readonly timeMs: number;
   /** Of octet strings: 1 to 255 octets. */
   readonly octets?: Uint8Array;
+}
+
+/** A point as an object tells of it; the time is null where the object has none. */
+export interface PointTold {
+  readonly value: number;
+  readonly flags: number;
+  readonly timeMs: number | null;
+}
+
+/** What a row of the table says of a point: which fields there are, and what the value may be. */
+export interface PointLayout {
+  readonly flags: FieldSpec | null;
+  /** Null where the value is bits of the flags. */
+  readonly value: FieldSpec | null;
+  /** Absolute or relative. */
+  readonly time: FieldSpec | null;
+  readonly isRelative: boolean;
+  /** First bit of the flags octet that belongs to the value: 7 of binaries, 6 of double-bit inputs; 8 = none does. */
+  readonly stateBit: 6 | 7 | 8;
+  readonly isWhole: boolean;
+  readonly min: number;
+  readonly max: number;
 }
 
 const RANGE: Readonly<Record<FieldType, readonly [number, number]>> = {
@@ -82,90 +106,82 @@ const RANGE: Readonly<Record<FieldType, readonly [number, number]>> = {
   f64: [-Number.MAX_VALUE, Number.MAX_VALUE],
 };
 
-/** Value bits that live in the flags octet: bit 7 of binaries, bits 6 and 7 of double-bit inputs. */
-const stateShift = (kind: DataKind): number | null => (kind === 'BI' || kind === 'BOS' ? 7 : kind === 'DBI' ? 6 : null);
+const LAYOUTS = new Map<ObjectSpec, PointLayout>();
 
-/**
- * Fields of one point in one variation. A value that does not fit is clipped and marked OVER_RANGE; one that is no
- * number is sent as 0 without ONLINE.
- * @param baseMs  for relative times: the common time of occurrence sent before [ms]
- */
-export function pointToFields(spec: ObjectSpec, kind: DataKind, point: PointValue, baseMs = 0): number[] {
-  const shift = stateShift(kind);
-  if (spec.shape.kind === 'packed') return [point.value];
-  if (spec.shape.kind !== 'fields') return [];
-  const { fields } = spec.shape;
-  const { min, max, isWhole, isPlain } = layoutOf(spec, fields);
-  const known = !Number.isNaN(point.value);
-  const whole = known && isWhole ? Math.round(point.value) : point.value;
-  const value = known ? (whole < min ? min : whole > max ? max : whole) : 0;
-  let flags = known ? point.flags : point.flags & ~FLAG.online;
-  if (shift === null && known && value !== whole) flags |= FLAG_OVER_RANGE;
-  const octet = shift === null ? flags : (flags & ((1 << shift) - 1)) | (value << shift);
-  if (isPlain) return [octet, value];
-  return fields.map(({ name }) => {
-    if (name === 'flags') return octet;
-    if (name === 'timeMs') return Math.max(0, point.timeMs);
-    return name === 'relativeMs' ? point.timeMs - baseMs : value;
-  });
-}
-
-/** What writing a point in one object needs to know of it; worked out once for each row of the table. */
-interface Layout {
-  readonly min: number;
-  readonly max: number;
-  readonly isWhole: boolean;
-  /** Just flags and value, in this order. */
-  readonly isPlain: boolean;
-}
-const layouts = new Map<ObjectSpec, Layout>();
-
-function layoutOf(spec: ObjectSpec, fields: readonly FieldSpec[]): Layout {
-  const known = layouts.get(spec);
+/** @returns null where objects of this row are no octets in order: packed bits, strings, markers */
+export function pointLayout(spec: ObjectSpec): PointLayout | null {
+  if (spec.shape.kind !== 'fields') return null;
+  const known = LAYOUTS.get(spec);
   if (known !== undefined) return known;
-  const type = valueType(fields);
+  const named = (name: string): FieldSpec | null =>
+    spec.shape.kind === 'fields' ? (spec.shape.fields.find((f) => f.name === name) ?? null) : null;
+  const [value, relative] = [named('value'), named('relativeMs')];
+  const type = value?.type ?? 'f64';
   const [min, max] = RANGE[type];
-  const layout = { min, max, isWhole: type !== 'f32' && type !== 'f64', isPlain: isFlagsAndValue(fields) };
-  layouts.set(spec, layout);
+  const layout: PointLayout = {
+    flags: named('flags'),
+    value,
+    time: relative ?? named('timeMs'),
+    isRelative: relative !== null,
+    stateBit: stateBitOf(spec.point),
+    isWhole: type !== 'f32' && type !== 'f64',
+    min,
+    max,
+  };
+  // As many as the table has rows.
+  LAYOUTS.set(spec, layout);
   return layout;
 }
 
-const isFlagsAndValue = (fields: readonly FieldSpec[]): boolean =>
-  fields.length === 2 && fields[0]?.name === 'flags' && fields[1]?.name === 'value';
+const stateBitOf = (kind: DataKind | null): 6 | 7 | 8 => {
+  if (kind === 'BI' || kind === 'BOS') return 7;
+  return kind === 'DBI' ? 6 : 8;
+};
+/** Quality alone: the flags octet without the bits of the value. */
+const qualityOf = (octet: number, stateBit: number): number => octet & ((1 << stateBit) - 1);
 
-function valueType(fields: readonly FieldSpec[]): FieldType {
-  for (const f of fields) if (f.name === 'value') return f.type;
-  return 'f64';
+/**
+ * Writes one point as one object. A value that does not fit is clipped and marked OVER_RANGE; one that is no number is
+ * sent as 0 without ONLINE.
+ * @param baseMs  for relative times: the common time of occurrence sent before [ms]
+ */
+export function writePoint(view: DataView, at: number, layout: PointLayout, point: PointValue, baseMs: number): void {
+  const { flags, value: field, time, stateBit, min, max } = layout;
+  const known = !Number.isNaN(point.value);
+  const whole = known && layout.isWhole ? Math.round(point.value) : point.value;
+  const value = known ? (whole < min ? min : whole > max ? max : whole) : 0;
+  if (flags !== null) {
+    let octet = known ? point.flags : point.flags & ~FLAG.online;
+    if (stateBit < 8) octet = qualityOf(octet, stateBit) | (value << stateBit);
+    else if (known && value !== whole) octet |= FLAG_OVER_RANGE;
+    view.setUint8(at + flags.at, octet);
+  }
+  if (field !== null) writeField(view, at + field.at, field.type, value);
+  if (time !== null) {
+    writeField(view, at + time.at, time.type, layout.isRelative ? point.timeMs - baseMs : Math.max(0, point.timeMs));
+  }
 }
 
-/** Whether the object of an analog or a counter is just its flags and its value, in this order. */
-export function isFlagsAndNumber(spec: ObjectSpec, kind: DataKind): boolean {
-  return spec.shape.kind === 'fields' && stateShift(kind) === null && isFlagsAndValue(spec.shape.fields);
+/**
+ * The point in one object; flags are ONLINE where the object has none.
+ * @param baseMs  common time of occurrence before it [ms]; null when there was none: a relative time then is none
+ */
+export function readPoint(view: DataView, at: number, layout: PointLayout, baseMs: number | null): PointTold {
+  const { flags, value, time, stateBit } = layout;
+  const octet = flags === null ? FLAG.online : view.getUint8(at + flags.at);
+  return {
+    value: value === null ? octet >>> stateBit : readField(view, at + value.at, value.type),
+    flags: qualityOf(octet, stateBit),
+    timeMs: time === null ? null : timeOf(readField(view, at + time.at, time.type), layout, baseMs),
+  };
 }
 
-/** The point in one object; the time is null where the variation has none, and flags are ONLINE where it has none. */
+/** The same from fields that were taken apart before. */
 export function fieldsToPoint(
   spec: ObjectSpec,
-  kind: PointKind,
+  _kind: DataKind,
   fields: readonly number[],
   baseMs: number | null,
-): { value: number; flags: number; timeMs: number | null } {
-  const shift = stateShift(kind);
-  if (spec.shape.kind !== 'fields') return { value: fields[0] ?? 0, flags: FLAG.online, timeMs: null };
-  let value = 0;
-  let flags: number = FLAG.online;
-  let timeMs: number | null = null;
-  const specs = spec.shape.fields;
-  for (let i = 0; i < specs.length; i++) {
-    const name = specs[i]?.name;
-    const x = fields[i] ?? 0;
-    if (name === 'value') value = x;
-    else if (name === 'timeMs') timeMs = x;
-    else if (name === 'relativeMs') timeMs = baseMs === null ? null : baseMs + x;
-    else if (name === 'flags') {
-      flags = shift === null ? x : x & ((1 << shift) - 1);
-      if (shift !== null) value = x >>> shift;
-    }
-  }
-  return { value, flags, timeMs };
+): PointTold {
+  const layout = pointLayout(spec);
 }

@@ -27,6 +27,8 @@ export type FieldName =
 export interface FieldSpec {
   readonly name: FieldName;
   readonly type: FieldType;
+  /** Octets of its object before it. */
+  readonly at: number;
 }
 export type ObjectShape =
   | { readonly kind: 'packed'; readonly bits: 1 | 2 }
@@ -192,11 +194,15 @@ function shapeOf(layout: string): ObjectShape {
   if (layout === 'marker') return { kind: 'marker' };
   if (layout === 'bits1') return { kind: 'packed', bits: 1 };
   if (layout === 'bits2') return { kind: 'packed', bits: 2 };
+  let octets = 0;
   const fields = layout.split(' ').map((part): FieldSpec => {
-    const [name, type] = part.split(':');
-    return { name: name as FieldName, type: FIELD_TYPES.get(type ?? '') ?? 'u8' };
+    const [name, typeName] = part.split(':');
+    const type = FIELD_TYPES.get(typeName ?? '') ?? 'u8';
+    const at = octets;
+    octets += FIELD_OCTETS[type];
+    return { name: name as FieldName, type, at };
   });
-  return { kind: 'fields', fields, octets: fields.reduce((n, f) => n + FIELD_OCTETS[f.type], 0) };
+  return { kind: 'fields', fields, octets };
 }
 
 export const OBJECTS: readonly ObjectSpec[] = ROWS.map(([group, variation, role, point, layout]) => ({

@@ -1,4 +1,4 @@
-import { copyWithCrc, crcDnp } from './crc.ts';
+import { BLOCK_OCTETS, copyWithCrc, crcDnp } from './crc.ts';
 
 /**
  * The link frame (IEEE 1815 clause 9.2 [S]):
@@ -44,32 +44,42 @@ export interface LinkFrame {
 }
 
 export function frameOctets(userDataOctets: number): number {
-  return HEADER_OCTETS + userDataOctets + 2 * Math.ceil(userDataOctets / 16);
+  return HEADER_OCTETS + userDataOctets + 2 * Math.ceil(userDataOctets / BLOCK_OCTETS);
 }
 
 /** @returns octets as they stand on the wire; user data beyond 250 octets is a bug of the caller and cut off. */
 export function encodeFrame(frame: LinkFrame): Uint8Array {
-  const data = frame.userData.subarray(0, USER_DATA_MAX);
-  const out = new Uint8Array(frameOctets(data.length));
-  out[0] = START_1;
-  out[1] = START_2;
-  out[2] = 5 + data.length;
-  out[3] =
+  const out = new Uint8Array(frameOctets(Math.min(frame.userData.length, USER_DATA_MAX)));
+  putFrame(out, 0, frame);
+  return out;
+}
+
+/**
+ * Writes a frame into octets that have room for it.
+ * @returns where it ends
+ */
+export function putFrame(out: Uint8Array, start: number, frame: LinkFrame): number {
+  const { userData } = frame;
+  const octets = Math.min(userData.length, USER_DATA_MAX);
+  out[start] = START_1;
+  out[start + 1] = START_2;
+  out[start + 2] = 5 + octets;
+  out[start + 3] =
     (frame.fromMaster ? 0x80 : 0) |
     (frame.primary ? 0x40 : 0) |
     (frame.fcb ? 0x20 : 0) |
     (frame.fcvOrDfc ? 0x10 : 0) |
     (frame.functionCode & 0x0f);
-  putU16(out, 4, frame.destination);
-  putU16(out, 6, frame.source);
-  putU16(out, 8, crcDnp(out, 0, 8));
-  let at = HEADER_OCTETS;
-  for (let from = 0; from < data.length; from += 16) {
-    const count = Math.min(16, data.length - from);
-    putU16(out, at + count, copyWithCrc(data, { from, count }, out, at));
+  putU16(out, start + 4, frame.destination);
+  putU16(out, start + 6, frame.source);
+  putU16(out, start + 8, crcDnp(out, start, start + 8));
+  let at = start + HEADER_OCTETS;
+  for (let from = 0; from < octets; from += BLOCK_OCTETS) {
+    const count = Math.min(BLOCK_OCTETS, octets - from);
+    putU16(out, at + count, copyWithCrc(userData, { from, count }, out, at));
     at += count + 2;
   }
-  return out;
+  return at;
 }
 
 function putU16(out: Uint8Array, at: number, value: number): void {

@@ -1,5 +1,5 @@
 import { concatOctets } from '../util/bytes.ts';
-import { copyWithCrc, crcDnp } from './crc.ts';
+import { BLOCK_OCTETS, copyWithCrc, crcDnp } from './crc.ts';
 import { frameOctets, HEADER_OCTETS, type LinkFrame, START_1, START_2 } from './frame.ts';
 
 /**
@@ -36,7 +36,7 @@ export class LinkParser {
     checked: 0,
   };
   private readonly interOctetMs: number;
-  private pending: Uint8Array = new Uint8Array(0);
+  private pending: Uint8Array = NO_OCTETS;
   private lastOctetMs = 0;
 
   constructor(interOctetMs: number) {
@@ -70,14 +70,15 @@ export class LinkParser {
   }
 
   reset(): void {
-    this.pending = new Uint8Array(0);
+    this.pending = NO_OCTETS;
   }
 
   private scan(stream: Uint8Array, final: boolean): LinkFrame[] {
     const frames: LinkFrame[] = [];
+    const room: Room = { octets: new Uint8Array(stream.length), used: 0 };
     let at = 0;
     while (at < stream.length) {
-      const found = this.look(stream, at);
+      const found = this.look(stream, at, room);
       if (found === 'more' && !final) break;
       if (typeof found === 'string') {
         at += 1;
@@ -88,11 +89,11 @@ export class LinkParser {
       this.stats.frames += 1;
       at += frameOctets(found.userData.length);
     }
-    this.pending = stream.slice(at);
+    this.pending = at === stream.length ? NO_OCTETS : stream.slice(at);
     return frames;
   }
 
-  private look(stream: Uint8Array, at: number): LinkFrame | 'more' | 'no' {
+  private look(stream: Uint8Array, at: number, room: Room): LinkFrame | 'more' | 'no' {
     if (stream[at] !== START_1) return 'no';
     if (at + 1 >= stream.length) return 'more';
     if (stream[at + 1] !== START_2) return 'no';
@@ -109,7 +110,7 @@ export class LinkParser {
     }
     if (at + frameOctets(length - 5) > stream.length) return 'more';
     this.stats.checked += length - 5;
-    const userData = body(stream, at + HEADER_OCTETS, length - 5);
+    const userData = body(stream, { from: at + HEADER_OCTETS, octets: length - 5 }, room);
     if (userData === null) {
       this.stats.bodyCrcErrors += 1;
       return 'no';
@@ -128,16 +129,24 @@ export class LinkParser {
   }
 }
 
-/** User data without the block CRCs; null when one of them is wrong. */
-function body(stream: Uint8Array, from: number, octets: number): Uint8Array | null {
-  const data = new Uint8Array(octets);
-  let at = from;
-  for (let done = 0; done < octets; done += 16) {
-    const count = Math.min(16, octets - done);
-    if (copyWithCrc(stream, { from: at, count }, data, done) !== u16(stream, at + count)) return null;
-    at += count + 2;
-  }
-  return data;
+/** User data of all frames of one search, one behind the other: they come together, and one buffer serves them. */
+interface Room {
+  readonly octets: Uint8Array;
+  used: number;
 }
 
+/** User data without the block CRCs; null when one of them is wrong. */
+function body(stream: Uint8Array, part: { from: number; octets: number }, room: Room): Uint8Array | null {
+  const start = room.used;
+  let at = part.from;
+  for (let done = 0; done < part.octets; done += BLOCK_OCTETS) {
+    const count = Math.min(BLOCK_OCTETS, part.octets - done);
+    if (copyWithCrc(stream, { from: at, count }, room.octets, start + done) !== u16(stream, at + count)) return null;
+    at += count + 2;
+  }
+  room.used = start + part.octets;
+  return room.octets.subarray(start, room.used);
+}
+
+const NO_OCTETS = new Uint8Array(0);
 const u16 = (octets: Uint8Array, at: number): number => (octets[at] ?? 0) | ((octets[at + 1] ?? 0) << 8);

@@ -1,5 +1,3 @@
-import { concatOctets } from '../util/bytes.ts';
-
 /**
  * The transport function (IEEE 1815 clause 8 [S]): one octet before each segment, FIN 0x80, FIR 0x40, sequence 0 to 63.
  * A fragment begins with FIR, goes on with consecutive sequence numbers and ends with FIN. FIR drops whatever was
@@ -11,14 +9,14 @@ export const SEGMENT_DATA_MAX = 249;
 
 export class Reassembler {
   dropped = 0;
-  private readonly octetsMax: number;
-  private parts: Uint8Array[] = [];
+  /** The unfinished fragment: copied, so that no segment keeps the buffer alive that it came in. */
+  private readonly octets: Uint8Array;
   private size = 0;
   private expected: { source: number; sequence: number } | null = null;
 
   /** @param octetsMax  largest fragment taken; 2048 is what every implementation must receive */
   constructor(octetsMax = 2048) {
-    this.octetsMax = octetsMax;
+    this.octets = new Uint8Array(octetsMax);
   }
 
   /** @returns the whole fragment when this segment completed one */
@@ -26,21 +24,21 @@ export class Reassembler {
     const header = segment[0];
     if (header === undefined) return null;
     const sequence = header & 0x3f;
-    const data = segment.subarray(1);
+    const octets = segment.length - 1;
     if (header & FIR) {
       if (this.expected !== null) this.drop();
     } else if (this.expected === null || this.expected.source !== source || this.expected.sequence !== sequence) {
       this.drop();
       return null;
     }
-    if (this.size + data.length > this.octetsMax) {
+    if (this.size + octets > this.octets.length) {
       this.drop();
       return null;
     }
-    this.parts.push(data);
-    this.size += data.length;
+    this.octets.set(segment.subarray(1), this.size);
+    this.size += octets;
     if (header & FIN) {
-      const whole = concatOctets(this.parts);
+      const whole = this.octets.slice(0, this.size);
       this.reset();
       return whole;
     }
@@ -49,7 +47,6 @@ export class Reassembler {
   }
 
   reset(): void {
-    this.parts = [];
     this.size = 0;
     this.expected = null;
   }

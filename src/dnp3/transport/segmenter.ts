@@ -4,16 +4,20 @@ import { FIN, FIR, SEGMENT_DATA_MAX } from './reassembler.ts';
 export class Segmenter {
   private sequence = 0;
 
+  /** @returns views of one buffer that holds all segments of the fragment */
   segments(fragment: Uint8Array): Uint8Array[] {
-    const out: Uint8Array[] = [];
     const count = Math.max(1, Math.ceil(fragment.length / SEGMENT_DATA_MAX));
+    const octets = new Uint8Array(fragment.length + count);
+    const out: Uint8Array[] = [];
+    let at = 0;
     for (let i = 0; i < count; i++) {
-      const data = fragment.subarray(i * SEGMENT_DATA_MAX, (i + 1) * SEGMENT_DATA_MAX);
-      const segment = new Uint8Array(1 + data.length);
-      segment[0] = (i === 0 ? FIR : 0) | (i === count - 1 ? FIN : 0) | this.sequence;
-      segment.set(data, 1);
+      const start = at;
+      const from = i * SEGMENT_DATA_MAX;
+      const to = Math.min(fragment.length, from + SEGMENT_DATA_MAX);
+      octets[at++] = (i === 0 ? FIR : 0) | (i === count - 1 ? FIN : 0) | this.sequence;
+      for (let k = from; k < to; k++) octets[at++] = fragment[k] ?? 0;
       this.sequence = (this.sequence + 1) & 0x3f;
-      out.push(segment);
+      out.push(octets.subarray(start, at));
     }
     return out;
   }

@@ -3,17 +3,16 @@
  *
  * A reader never throws on input: a read past the end gives 0 and sets `ok` to false for good, so that a parser may
  * read a whole structure and ask once. A writer has a fixed capacity and refuses what does not fit; a mark taken before
- * a structure lets the caller undo it.
+ * a structure lets the caller undo it. Objects are not moved number by number: whoever knows how many there are takes
+ * their octets at once, with one check, and goes through them with a view (codec.ts).
  */
 export class ByteReader {
-  private readonly view: DataView;
   private readonly octets: Uint8Array;
   private at: number;
   private failed = false;
 
   constructor(octets: Uint8Array, at = 0) {
     this.octets = octets;
-    this.view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
     this.at = at;
   }
 
@@ -27,64 +26,36 @@ export class ByteReader {
     return this.octets.length - this.at;
   }
 
-  private take(count: number): number {
-    if (this.failed || this.remaining < count) {
-      this.failed = true;
-      return -1;
-    }
-    const from = this.at;
-    this.at += count;
-    return from;
-  }
-
   u8(): number {
-    const i = this.take(1);
-    return i < 0 ? 0 : this.view.getUint8(i);
+    return this.take(1) ? (this.octets[this.at - 1] ?? 0) : 0;
   }
   u16(): number {
-    const i = this.take(2);
-    return i < 0 ? 0 : this.view.getUint16(i, true);
-  }
-  u32(): number {
-    const i = this.take(4);
-    return i < 0 ? 0 : this.view.getUint32(i, true);
-  }
-  i16(): number {
-    const i = this.take(2);
-    return i < 0 ? 0 : this.view.getInt16(i, true);
-  }
-  i32(): number {
-    const i = this.take(4);
-    return i < 0 ? 0 : this.view.getInt32(i, true);
-  }
-  /** 48-bit unsigned; exact, since a number holds 53 bits. */
-  u48(): number {
-    const low = this.u32();
-    return this.u16() * 0x1_0000_0000 + low;
-  }
-  f32(): number {
-    const i = this.take(4);
-    return i < 0 ? 0 : this.view.getFloat32(i, true);
-  }
-  f64(): number {
-    const i = this.take(8);
-    return i < 0 ? 0 : this.view.getFloat64(i, true);
+    return this.take(2) ? (this.octets[this.at - 2] ?? 0) | ((this.octets[this.at - 1] ?? 0) << 8) : 0;
   }
   /** A view, not a copy. Empty when too few octets are left. */
   bytes(count: number): Uint8Array {
-    const i = this.take(count);
-    return i < 0 ? this.octets.subarray(0, 0) : this.octets.subarray(i, i + count);
+    return this.take(count) ? this.octets.subarray(this.at - count, this.at) : this.octets.subarray(0, 0);
+  }
+
+  private take(count: number): boolean {
+    if (this.failed || this.remaining < count) {
+      this.failed = true;
+      return false;
+    }
+    this.at += count;
+    return true;
   }
 }
 
 export class ByteWriter {
+  /** For what was reserved. */
+  readonly view: DataView;
   private readonly octets: Uint8Array;
-  private readonly view: DataView;
   private at = 0;
 
   constructor(capacity: number) {
     this.octets = new Uint8Array(capacity);
-    this.view = new DataView(this.octets.buffer);
+    this.view = viewOf(this.octets);
   }
 
   get length(): number {
@@ -97,11 +68,16 @@ export class ByteWriter {
   rollback(length: number): void {
     this.at = Math.min(this.at, length);
   }
+  /** A view of what was written, not a copy: the writer is done with. */
   toOctets(): Uint8Array {
-    return this.octets.slice(0, this.at);
+    return this.octets.subarray(0, this.at);
   }
 
-  private room(count: number): number {
+  /**
+   * Takes room that the caller fills through `view`; what stands there before is not defined.
+   * @returns where it begins; -1 when it does not fit
+   */
+  reserve(count: number): number {
     if (this.free < count) return -1;
     const from = this.at;
     this.at += count;
@@ -110,51 +86,24 @@ export class ByteWriter {
 
   /** Each writer answers whether it fitted; nothing is written when it did not. */
   u8(value: number): boolean {
-    const i = this.room(1);
-    if (i >= 0) this.view.setUint8(i, value);
+    const i = this.reserve(1);
+    if (i >= 0) this.octets[i] = value;
     return i >= 0;
   }
   u16(value: number): boolean {
-    const i = this.room(2);
+    const i = this.reserve(2);
     if (i >= 0) this.view.setUint16(i, value, true);
     return i >= 0;
   }
-  u32(value: number): boolean {
-    const i = this.room(4);
-    if (i >= 0) this.view.setUint32(i, value, true);
-    return i >= 0;
-  }
-  u48(value: number): boolean {
-    const i = this.room(6);
-    if (i < 0) return false;
-    this.view.setUint32(i, value % 0x1_0000_0000, true);
-    this.view.setUint16(i + 4, Math.floor(value / 0x1_0000_0000), true);
-    return true;
-  }
-  f32(value: number): boolean {
-    const i = this.room(4);
-    if (i >= 0) this.view.setFloat32(i, value, true);
-    return i >= 0;
-  }
-  f64(value: number): boolean {
-    const i = this.room(8);
-    if (i >= 0) this.view.setFloat64(i, value, true);
-    return i >= 0;
-  }
   bytes(octets: Uint8Array): boolean {
-    const i = this.room(octets.length);
+    const i = this.reserve(octets.length);
     if (i >= 0) this.octets.set(octets, i);
     return i >= 0;
   }
-
-  /** Overwrites what was written before, for counts and stop indices known only later. */
-  patchU8(at: number, value: number): void {
-    if (at >= 0 && at + 1 <= this.at) this.view.setUint8(at, value);
-  }
-  patchU16(at: number, value: number): void {
-    if (at >= 0 && at + 2 <= this.at) this.view.setUint16(at, value, true);
-  }
 }
+
+export const viewOf = (octets: Uint8Array): DataView =>
+  new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
 
 export function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

@@ -105,7 +105,7 @@ describe('bids and awards', () => {
   ])('%s is refused', (_what, steps, why) => {
     const b = new Bench({ trigger: { kind: 'day-ahead-award' } });
     bid(b, 17, steps);
-    expect(b.refusals).toEqual([{ what: 'bid', why }]);
+    expect(b.refusals).toMatchObject([{ what: 'bid', why }]);
     expect(b.factsOf('bid.submitted')).toEqual([]);
   });
 
