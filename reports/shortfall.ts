@@ -142,6 +142,7 @@ const STRONG: Partial<Record<EndReason, ShortfallReason>> = {
   opted_out: 'opted_out',
   no_route: 'no_route',
   site_not_controllable: 'site_not_controllable',
+  transformer_limit: 'transformer_limit',
 };
 
 /** Ends that only say that something was missing. */

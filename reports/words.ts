@@ -15,6 +15,8 @@ export const REASON_WORDS: Readonly<Record<ShortfallReason | 'not_needed', strin
   low_soc: 'Battery too empty',
   reserve: 'Battery at its backup reserve',
   site_not_controllable: 'Site not approved or not controllable',
+  held_by_command: 'Another command held the device',
+  transformer_limit: 'Transformer or feeder at its rating',
   not_responding: 'Took the command before, but nothing happened',
   not_needed: 'Not needed: target already met',
   fleet_too_small: 'The fleet could not have given more',
@@ -72,6 +74,7 @@ export const END_WORDS: Readonly<Record<EndReason, string>> = {
   opted_out: 'the owner opted out',
   no_route: 'there was no way to reach the device',
   site_not_controllable: 'the site may not be controlled',
+  transformer_limit: 'a transformer or feeder had no room left',
   released: 'it was released',
 };
 

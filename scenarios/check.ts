@@ -17,8 +17,8 @@ export interface Issue {
   readonly offset?: number;
 }
 
-export type Checked =
-  | { readonly kind: 'good'; readonly scenario: Scenario }
+export type Checked<T> =
+  | { readonly kind: 'good'; readonly value: T }
   | { readonly kind: 'bad'; readonly issues: readonly Issue[] };
 
 /** "fleet.homes[0].count" */
@@ -32,15 +32,22 @@ export const pathText = (path: readonly (string | number)[]): string =>
 const UNKNOWN_KEYS_MAX = 60;
 
 /** Checks the shape first and, only if that is right, what fields say about each other. */
-export function checkScenario(input: unknown): Checked {
+export function checkScenario(input: unknown): Checked<Scenario> {
   if (isAfterVersion(input, SCENARIO_VERSION)) return bad([versionIssue(input.version)]);
-  const parsed = scenarioSchema.safeParse(input);
-  if (!parsed.success) return bad(withoutEchoes(parsed.error.issues.flatMap((issue) => fromZod(issue, input))));
-  const issues = validate(parsed.data);
-  return issues.length === 0 ? { kind: 'good', scenario: parsed.data } : bad(issues);
+  const shaped = checkShape(scenarioSchema, input);
+  if (shaped.kind === 'bad') return shaped;
+  const issues = validate(shaped.value);
+  return issues.length === 0 ? shaped : bad(issues);
 }
 
-const bad = (issues: readonly Issue[]): Checked => ({ kind: 'bad', issues });
+/** Checks a document against any schema; each thing wrong with its place, its value and what was expected. */
+export function checkShape<S extends z.ZodType>(schema: S, input: unknown): Checked<z.output<S>> {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return { kind: 'good', value: parsed.data };
+  return bad(withoutEchoes(parsed.error.issues.flatMap((issue) => fromZod(schema, issue, input))));
+}
+
+const bad = (issues: readonly Issue[]) => ({ kind: 'bad', issues }) as const;
 
 /** A misspelt field is one slip, not two: the field that is missing because of it goes unsaid. */
 function withoutEchoes(issues: readonly Issue[]): Issue[] {
@@ -58,20 +65,20 @@ const versionIssue = (version: number): Issue => ({
   expected: `version ${SCENARIO_VERSION}: the file is newer than this vpp-testbed; upgrade it, or write version ${SCENARIO_VERSION}`,
 });
 
-function fromZod(issue: z.core.$ZodIssue, input: unknown): Issue[] {
+function fromZod(schema: z.ZodType, issue: z.core.$ZodIssue, input: unknown): Issue[] {
   const path = issue.path.filter((p) => typeof p !== 'symbol');
   const value = valueAt(input, path);
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys
         .slice(0, UNKNOWN_KEYS_MAX)
-        .map((key) => unknownKey([...path, key], key, keysAt(scenarioSchema, path, input)));
+        .map((key) => unknownKey([...path, key], key, keysAt(schema, path, input)));
     case 'invalid_union':
       return [issue.discriminator === undefined ? plain(path, value, issue.message) : unknownKind(path, value, issue)];
     case 'invalid_value':
       return [withNearest(plain(path, value, issue.message), value, issue.values.map(String))];
     case 'invalid_type':
-      return [plain(path, value, typeWords(issue, path, input))];
+      return [plain(path, value, typeWords(schema, issue, path, input))];
     default:
       return [plain(path, value, issue.message)];
   }
@@ -110,10 +117,15 @@ function unknownKind(path: readonly (string | number)[], value: unknown, issue: 
   return withNearest(plain(path, value, `one of ${options.join(', ')}`), value, options);
 }
 
-function typeWords(issue: z.core.$ZodIssueInvalidType, path: readonly (string | number)[], input: unknown): string {
+function typeWords(
+  schema: z.ZodType,
+  issue: z.core.$ZodIssueInvalidType,
+  path: readonly (string | number)[],
+  input: unknown,
+): string {
   if (issue.expected === 'array') return 'a list';
   if (issue.expected !== 'object') return issue.message;
-  return `fields: ${keysAt(scenarioSchema, path, input).join(', ')}`;
+  return `fields: ${keysAt(schema, path, input).join(', ')}`;
 }
 
 function valueAt(input: unknown, path: readonly (string | number)[]): unknown {

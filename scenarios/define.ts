@@ -8,7 +8,7 @@ import type { Scenario, ScenarioInput } from './schema.ts';
  */
 export function defineScenario(input: ScenarioInput): Scenario {
   const checked = checkScenario(input);
-  if (checked.kind === 'good') return checked.scenario;
+  if (checked.kind === 'good') return checked.value;
   const source = `scenario "${String(input.name)}"`;
   throw new InputError(
     checked.issues.map(({ path, value, expected, didYouMean }) => ({

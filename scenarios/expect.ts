@@ -33,6 +33,8 @@ export const SHORTFALL_REASONS = [
   'low_soc',
   'reserve',
   'site_not_controllable',
+  'held_by_command',
+  'transformer_limit',
   'fleet_too_small',
   'no_plan',
   'not_measured',
@@ -81,6 +83,7 @@ export const END_REASONS = [
   'opted_out',
   'no_route',
   'site_not_controllable',
+  'transformer_limit',
   'released',
 ] as const satisfies readonly EndReason[];
 

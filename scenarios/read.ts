@@ -1,6 +1,6 @@
 import { type Document, isMap, isSeq, LineCounter, type Node, parseDocument, type YAMLError } from 'yaml';
 import { InputError, type InputProblem, inputError, show } from '../src/domain/errors.ts';
-import { checkScenario, type Issue, pathText } from './check.ts';
+import { type Checked, checkScenario, type Issue, pathText } from './check.ts';
 import { NESTING_LIMIT, tooDeepAt } from './nesting.ts';
 import { plainValue, resolved } from './plain.ts';
 import type { Scenario } from './schema.ts';
@@ -9,13 +9,14 @@ const TEXT_LENGTH_MAX = 1024 * 1024;
 const PROBLEMS_MAX = 50;
 
 /**
- * Reads a scenario from YAML 1.2 or JSON. CRLF and a byte order mark are fine. Tags, keys that are not text, repeated
+ * Reads a document from YAML 1.2 or JSON. CRLF and a byte order mark are fine. Tags, keys that are not text, repeated
  * keys, more than one document, deep nesting and aliases that multiply are refused.
  * @param text    the whole file, at most 1 048 576 characters
  * @param source  name of the file, for messages
+ * @param what    what the document is, for an empty file: "a scenario: version, name, title, …"
  * @throws        InputError with line, column and path of everything that is wrong (the first 50)
  */
-export function readScenario({ text, source }: { readonly text: string; readonly source: string }): Scenario {
+export function readDocument<T>({ text, source }: TextOfFile, what: string, check: (value: unknown) => Checked<T>): T {
   if (text.length > TEXT_LENGTH_MAX) {
     const value = `${text.length} characters`;
     throw inputError({ source, place: 'the file', value, expected: `at most ${TEXT_LENGTH_MAX} characters` });
@@ -42,13 +43,22 @@ export function readScenario({ text, source }: { readonly text: string; readonly
       source,
       place: 'line 1, column 1',
       value: 'an empty file',
-      expected: 'a scenario: version, name, title, …',
+      expected: what,
     });
   }
-  const checked = checkScenario(plain.value);
+  const checked = check(plain.value);
   if (checked.kind === 'bad') throw problems(checked.issues, place, source);
-  return checked.scenario;
+  return checked.value;
 }
+
+export interface TextOfFile {
+  readonly text: string;
+  readonly source: string;
+}
+
+/** Reads a scenario. @throws InputError as readDocument does */
+export const readScenario = (file: TextOfFile): Scenario =>
+  readDocument(file, 'a scenario: version, name, title, …', checkScenario);
 
 function placeIn(body: string, offset: number): { place: string; value: string } {
   const before = body.slice(0, offset).split('\n');

@@ -100,7 +100,7 @@ const pointOverride = z
   })
   .describe('How the site differs at this point from its revision; what is absent is as the revision has it.');
 
-const pointsMap = z
+export const pointsMap = z
   .strictObject({
     revision: s.text('a revision of the points map', 60).default(DEFAULT_REVISION).describe('follows the firmware'),
     overrides: z

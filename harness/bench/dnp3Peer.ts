@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:net';
 import type { PointConfig } from '../../src/dnp3/outstation/database.ts';
 import { OutstationSession } from '../../src/dnp3/outstation/session.ts';
-import { liveNowMs } from '../../src/live/dnp3Clock.ts';
 import { Dnp3Server } from '../../src/live/dnp3Server.ts';
 import type { Dnp3Link } from '../../src/live/dnp3Tcp.ts';
+import { liveNowMs } from '../../src/live/liveClock.ts';
 
 /**
  * The other process of the DNP3 benchmark. It is told over the process channel what to be: outstations behind one port,

@@ -2,9 +2,10 @@ import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createRtac } from '../../simulators/rtac/rtac.ts';
 import { inputError } from '../../src/domain/errors.ts';
-import { LiveScheduler, liveNowMs } from '../../src/live/dnp3Clock.ts';
 import { Dnp3Server } from '../../src/live/dnp3Server.ts';
 import type { Dnp3End, Dnp3Link } from '../../src/live/dnp3Tcp.ts';
+import { liveNowMs } from '../../src/live/liveClock.ts';
+import { SteppedClock } from '../../src/live/steppedClock.ts';
 import { randomSource } from '../kernel/random.ts';
 import { PcapWriter } from '../wire/pcap.ts';
 import { generatedPoints, PointBank } from './dnp3Bank.ts';
@@ -93,7 +94,7 @@ function rtac(flags: OutstationFlags, say: (text: string) => void): Served {
       expected: '--points or --profile with it; the battery brings its own dead-bands',
     });
   }
-  const scheduler = new LiveScheduler();
+  const scheduler = new SteppedClock();
   const site = createRtac(
     {
       siteId: 'bess',

@@ -1,8 +1,11 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { VERSION } from '../version.ts';
+import { addCloudCommands } from './cloud.ts';
 import { addDnp3Commands } from './dnp3.ts';
+import { addJournalCommands } from './journalCommands.ts';
 import { replayCommand, reportCommand, runCommand } from './runCommands.ts';
 import { checkCommand, initCommand, listCommand, schemaCommand } from './scenarioCommands.ts';
+import { addServeCommand } from './serve.ts';
 
 /**
  * The command line. Exit codes: 0 every expectation held, 1 one did not, 2 wrong usage or input, 3 a bug,
@@ -105,7 +108,11 @@ export function buildProgram(io: CliIo = SILENT, outcome: Outcome = { code: 0 })
     .description('print the JSON Schema of a scenario file')
     .action(() => finish(schemaCommand(io)));
 
-  addDnp3Commands(program, { io, globals: () => program.opts(), finish });
+  const to = { io, globals: () => program.opts(), finish };
+  addServeCommand(program, to);
+  addCloudCommands(program, to);
+  addDnp3Commands(program, to);
+  addJournalCommands(program, to);
 
   return program;
 }

@@ -48,7 +48,7 @@ async function fromScript(path: string, word: string): Promise<Scenario> {
     throw inputError({ source: word, place: 'whole file', value: 'no such file', expected: 'a file that can be read' });
   }
   const checked = checkScenario(await defaultExport(path, word));
-  if (checked.kind === 'good') return checked.scenario;
+  if (checked.kind === 'good') return checked.value;
   throw new InputError(
     checked.issues.map((i) => ({
       source: basename(word),
@@ -91,7 +91,7 @@ export function readKept(path: string, shownAs: string): Scenario {
     });
   }
   const checked = checkScenario(value);
-  if (checked.kind === 'good') return checked.scenario;
+  if (checked.kind === 'good') return checked.value;
   throw new InputError(
     checked.issues.map((i) => ({ source: shownAs, place: pathText(i.path), value: i.value, expected: i.expected })),
   );

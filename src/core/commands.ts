@@ -3,8 +3,10 @@ import { isTerminal } from '../domain/command.ts';
 import { invariant } from '../domain/errors.ts';
 import type { EpochMs } from '../domain/units.ts';
 import { type Context, capabilitiesOf, nextJobId } from './context.ts';
+import { enrollmentOf } from './enrollment.ts';
 import type { BatchRequest, CommandRequest, RefusalCode } from './input.ts';
-import { nextPath } from './routing.ts';
+import { batchUnderLimits, overloadOf } from './limits.ts';
+import { nextPath, STOPPED } from './routing.ts';
 import { type CommandEntry, type DeviceEntry, deviceTagKey } from './state.ts';
 import { giveBack } from './undo.ts';
 import { verdictOf } from './verify.ts';
@@ -22,9 +24,14 @@ const BATCH_MAX = 10_000;
 
 /** Accepts an operator's command and returns its id, or refuses it and returns null. */
 export function requestCommand(ctx: Context, request: CommandRequest): string | null {
-  const obstacle = refusal(ctx, request);
+  const obstacle = commandObstacle(ctx, request);
   if (obstacle !== null) {
     ctx.refuse('command', `${request.deviceId}: ${obstacle.why}`, obstacle.code);
+    return null;
+  }
+  const standing = standingObstacle(ctx, request);
+  if (standing !== null) {
+    ctx.refuse('command', `${request.deviceId}: ${standing}`);
     return null;
   }
   return accept(ctx, {
@@ -37,36 +44,90 @@ export function requestCommand(ctx: Context, request: CommandRequest): string | 
   });
 }
 
-/** Batch by tag: incompatible devices are left out and named, as the vendor documents; if none is left it is refused. */
-export function requestBatch(ctx: Context, batch: BatchRequest): void {
-  const ids = [...(ctx.state.devicesByTag.get(deviceTagKey(batch.workspaceId, batch.tag)) ?? [])].sort();
-  if (ids.length === 0) return ctx.refuse('batch', `no device carries the tag "${batch.tag}"`, 'unknown');
-  if (ids.length > BATCH_MAX)
-    return ctx.refuse('batch', `${ids.length} devices: a batch takes at most ${BATCH_MAX}`, 'limit');
-  const checked = ids.map((deviceId) => ({ deviceId, why: refusal(ctx, { ...batch, deviceId })?.why ?? null }));
-  const skipped = checked.flatMap(({ deviceId, why }) => (why === null ? [] : [{ deviceId, why }]));
-  if (skipped.length === ids.length) {
-    const { deviceId, why } = skipped[0] ?? { deviceId: '', why: '' };
-    return ctx.refuse('batch', `no device with the tag "${batch.tag}" can take it; ${deviceId}: ${why}`, 'invalid');
-  }
-  const batchId = `batch-${ctx.state.counters.batch + 1}`;
-  const commandIds: string[] = [];
-  for (const { deviceId, why } of checked) {
-    if (why !== null) continue;
-    const { input, startMs, endMs, actor, tag } = batch;
-    const cause: CommandCause = { kind: 'batch', actor, batchId, tag };
-    commandIds.push(accept(ctx, { deviceId, input, startMs, endMs, notAfterMs: endMs, cause }));
-  }
-  ctx.emit({ type: 'batch.accepted', batchId, workspaceId: batch.workspaceId, tag: batch.tag, commandIds, skipped });
+/** What stands against a command now, and may not later: a latched stop, a transformer or feeder without room. */
+function standingObstacle(ctx: Context, request: CommandRequest): string | null {
+  const { deviceId, input, startMs, endMs } = request;
+  if (ctx.state.stops.has(deviceId)) return STOPPED;
+  const device = ctx.state.devices.get(deviceId);
+  return device === undefined ? null : overloadOf(ctx, device, input, { startMs, endMs });
 }
 
-interface Obstacle {
+/** Batch by tag: incompatible devices are left out and named, as the vendor documents; if none is left it is refused. */
+export function requestBatch(ctx: Context, batch: BatchRequest): void {
+  const plan = planBatch(ctx, batch, ({ device }) => (batch.enrolledOnly ? notEnrolled(ctx, device.deviceId) : null));
+  if (plan.kind === 'refused') return ctx.refuse('batch', plan.why, plan.code);
+  const { actor, tag } = batch;
+  issueBatch(ctx, batch, plan, { kind: 'batch', actor, batchId: nextBatchId(ctx), tag });
+}
+
+export type BatchPlan =
+  | {
+      readonly kind: 'batch';
+      readonly deviceIds: readonly string[];
+      readonly skipped: readonly { readonly deviceId: string; readonly why: string }[];
+    }
+  | { readonly kind: 'refused'; readonly why: string; readonly code: RefusalCode };
+
+/** Which devices with the tag can take the command, and why the others cannot. */
+export function planBatch(
+  ctx: Context,
+  batch: BatchRequest,
+  holdsBack: (device: DeviceEntry) => string | null = () => null,
+): BatchPlan {
+  const tagged = ctx.state.devicesByTag.get(deviceTagKey(batch.workspaceId, batch.tag)) ?? [];
+  const ids = [...(batch.deviceIds ?? tagged)].sort();
+  const which = batch.deviceIds === undefined ? `with the tag "${batch.tag}"` : 'of the list';
+  if (ids.length === 0) return { kind: 'refused', why: `no device carries the tag "${batch.tag}"`, code: 'unknown' };
+  if (ids.length > BATCH_MAX) {
+    return { kind: 'refused', why: `${ids.length} devices: a batch takes at most ${BATCH_MAX}`, code: 'limit' };
+  }
+  const deviceIds: string[] = [];
+  const skipped: { readonly deviceId: string; readonly why: string }[] = [];
+  for (const deviceId of ids) {
+    const device = ctx.state.devices.get(deviceId);
+    const obstacle = commandObstacle(ctx, { ...batch, deviceId })?.why;
+    const why = obstacle ?? (device === undefined ? null : ctx.state.stops.has(deviceId) ? STOPPED : holdsBack(device));
+    if (why === null) deviceIds.push(deviceId);
+    else skipped.push({ deviceId, why });
+  }
+  const [first] = skipped;
+  if (first === undefined || (deviceIds.length > 0 && !batch.allOrNothing)) {
+    return { kind: 'batch', deviceIds, skipped };
+  }
+  const what = deviceIds.length === 0 ? 'no device' : 'not every device';
+  const why = `${what} ${which} can take it; ${first.deviceId}: ${first.why}`;
+  return { kind: 'refused', why, code: 'invalid' };
+}
+
+function notEnrolled(ctx: Context, deviceId: string): string | null {
+  const standing = enrollmentOf(ctx.state, deviceId);
+  return standing === 'approved' ? null : standing === 'pending' ? 'its enrollment is pending' : 'it is not enrolled';
+}
+
+export const nextBatchId = (ctx: Context): string => `batch-${ctx.state.counters.batch + 1}`;
+
+/** Accepts the commands of a batch, one a device; cut in proportion where a transformer or feeder has no room for all. */
+export function issueBatch(
+  ctx: Context,
+  batch: BatchRequest,
+  plan: Extract<BatchPlan, { kind: 'batch' }>,
+  cause: CommandCause,
+): void {
+  const { workspaceId, tag, input, startMs, endMs } = batch;
+  const batchId = nextBatchId(ctx);
+  const fit = batchUnderLimits(ctx, { deviceIds: plan.deviceIds, input, window: { startMs, endMs } });
+  const commandIds = fit.inputs.map((one) => accept(ctx, { ...one, startMs, endMs, notAfterMs: endMs, cause }));
+  const skipped = [...plan.skipped, ...fit.skipped];
+  ctx.emit({ type: 'batch.accepted', batchId, workspaceId, tag, commandIds, skipped });
+}
+
+export interface Obstacle {
   readonly why: string;
   readonly code: RefusalCode;
 }
 
 /** Why a request cannot be accepted at all; null if it can. */
-function refusal(ctx: Context, request: CommandRequest): Obstacle | null {
+export function commandObstacle(ctx: Context, request: CommandRequest): Obstacle | null {
   const entry = ctx.state.devices.get(request.deviceId);
   if (entry === undefined || entry.device.workspaceId !== request.workspaceId) {
     return { why: 'no such device', code: 'unknown' };
@@ -129,6 +190,9 @@ export function accept(ctx: Context, request: AcceptRequest): string {
   if (ignored) {
     end(ctx, commandId, 'ignored', 'storm_guard', 'Storm Guard is active: the battery would not respond');
   } else if (sendAtMs <= ctx.nowMs) send(ctx, commandId);
+  // What was meant to replace the one before never left: then that one must not go on by itself.
+  const isRejected = ctx.state.commands.get(commandId)?.outcome?.status === 'rejected';
+  if (previous !== null && replacesAtOnce && isRejected) giveBack(ctx, previous, `${commandId} could not be sent`);
   return commandId;
 }
 
@@ -166,6 +230,9 @@ export function send(ctx: Context, commandId: string): void {
   tryNextPath(ctx, entry, 'first');
 }
 
+/** The plan of an event has fitted its commands under the limits together; one by one they would stand in each other's way. */
+const isPlanned = (entry: CommandEntry): boolean => entry.command.cause.kind === 'dispatch';
+
 /** The next path of an accepted command, or of a sent one that its peer refused for certain. */
 export function tryNextPath(ctx: Context, entry: CommandEntry, after: string): void {
   const { commandId, deviceId, notAfterMs } = entry.command;
@@ -180,6 +247,8 @@ export function tryNextPath(ctx: Context, entry: CommandEntry, after: string): v
       `its latest start had passed before it was sent (${after})`,
     );
   }
+  const overload = isPlanned(entry) ? null : overloadOf(ctx, device, entry.command.input, entry.command);
+  if (overload !== null) return end(ctx, commandId, 'rejected', 'transformer_limit', overload);
   const choice = nextPath(ctx, entry, device);
   if (choice.kind === 'none') return end(ctx, commandId, 'rejected', choice.reason, `${choice.why} (${after})`);
   ctx.emit({ type: 'command.routed', commandId, route: choice.route, why: choice.why });

@@ -1,16 +1,26 @@
 import type { Device } from '../domain/device.ts';
 import { InvariantError, invariant } from '../domain/errors.ts';
 import type { Fact } from '../domain/fact.ts';
-import { programTag } from '../domain/program.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { OemReply } from '../ports/oem.ts';
 import type { AgendaItem } from './agenda.ts';
 import { apply } from './apply.ts';
-import { end, finish, openEntry, requestBatch, requestCommand, send, verify, withdraw } from './commands.ts';
+import { checkReach, watchFact, watchLoading } from './alerts.ts';
+import { automationDue, react } from './automations.ts';
+import { onClient } from './clients.ts';
+import { finish, requestBatch, requestCommand, send, verify, withdraw } from './commands.ts';
 import type { Context } from './context.ts';
+import { onDestination } from './destinations.ts';
 import { plan } from './dispatch.ts';
 import { effectsOf } from './effects.ts';
-import { checkEnrollment, enroll, onEnrollmentReply, unenroll } from './enrollment.ts';
+import {
+  checkEnrollment,
+  enableGridServices,
+  enroll,
+  enrollByItself,
+  onEnrollmentReply,
+  unenroll,
+} from './enrollment.ts';
 import {
   answerEvent,
   cancelEvent,
@@ -25,10 +35,15 @@ import { publishPrices, submitBid, takeAwards } from './markets.ts';
 import { measureEvent } from './measure.ts';
 import { onFieldEvent, onTelemetry } from './observe.ts';
 import { check, onJobReply } from './replies.ts';
+import { resume } from './resume.ts';
+import { isRuleInput, onRule } from './rules.ts';
+import { expireApproval } from './safety.ts';
+import { fireSchedule } from './schedules.ts';
 import type { CoreSettings } from './settings.ts';
 import { type CoreState, newState } from './state.ts';
 import { TelemetryStore } from './telemetry.ts';
-import { checkUndo, undo } from './undo.ts';
+import { checkUndo } from './undo.ts';
+import { isWatchInput, onWatch } from './watch.ts';
 
 /**
  * The coordination core: a deterministic state machine. Input and time go in; facts and effects come out; state is the
@@ -46,13 +61,22 @@ export interface CoreOutput {
 const DUE_AT_ONCE_MAX = 1_000_000;
 
 export class Core {
-  readonly state: CoreState = newState();
+  readonly state: CoreState;
   readonly telemetry = new TelemetryStore();
   readonly #settings: CoreSettings;
   #lastMs = Number.NEGATIVE_INFINITY;
 
-  constructor(settings: CoreSettings) {
+  /** @param state  what a snapshot held; a new plant knows nothing */
+  constructor(settings: CoreSettings, state: CoreState = newState()) {
     this.#settings = settings;
+    this.state = state;
+  }
+
+  /** Folds facts that were recorded at one time [epoch ms]. Nothing leaves; {kind:'resume'} comes after the last. */
+  replay(facts: readonly Fact[], atMs: EpochMs): void {
+    invariant(atMs >= this.#lastMs, `the journal runs backwards: ${atMs} after ${this.#lastMs}`);
+    this.#lastMs = atMs;
+    for (const fact of facts) apply(this.state, fact, atMs, this.#settings);
   }
 
   /**
@@ -75,11 +99,13 @@ export class Core {
         facts.push(fact);
         effects.push(...effectsOf(this.state, fact, nowMs, this.#settings));
         if (fact.type === 'command.ended') this.telemetry.evidence.delete(fact.commandId);
+        watchFact(ctx, fact);
       },
       ask: (effect) => effects.push(effect),
       refuse: (what, why, code = 'conflict') => refusals.push({ what, why, code }),
     };
     decide(ctx, input);
+    react(ctx, facts);
     return { facts, effects, refusals };
   }
 
@@ -90,9 +116,13 @@ export class Core {
 }
 
 function decide(ctx: Context, input: CoreInput): void {
+  if (isRuleInput(input)) return onRule(ctx, input);
+  if (isWatchInput(input)) return onWatch(ctx, input);
   switch (input.kind) {
     case 'create-workspace':
       return ctx.emit({ type: 'workspace.created', workspace: input.workspace });
+    case 'enable-grid-services':
+      return enableGridServices(ctx, input);
     case 'create-customer':
       return ctx.emit({ type: 'customer.created', customer: input.customer });
     case 'create-site':
@@ -103,16 +133,23 @@ function decide(ctx: Context, input: CoreInput): void {
       if (!ctx.state.devices.has(input.deviceId))
         return ctx.refuse('tag-device', `${input.deviceId}: no such device`, 'unknown');
       return ctx.emit({ type: 'device.tagged', deviceId: input.deviceId, tags: input.tags });
+    case 'create-client':
+    case 'add-client-secret':
+    case 'remove-client-secret':
+    case 'revoke-client':
+    case 'create-api-key':
+    case 'revoke-api-key':
+      return onClient(ctx, input);
+    case 'create-destination':
+    case 'change-destination':
+    case 'delete-destination':
+      return onDestination(ctx, input);
     case 'create-program':
       return ctx.emit({ type: 'program.created', program: input.program });
     case 'enroll':
       return enroll(ctx, input.deviceId, input.programId);
     case 'unenroll':
       return unenroll(ctx, input.deviceId, input.programId, input.why);
-    case 'configure-safety':
-    case 'approve-control':
-    case 'emergency-stop':
-      return onSafety(ctx, input);
     case 'command':
       requestCommand(ctx, input.request);
       return;
@@ -145,38 +182,21 @@ function decide(ctx: Context, input: CoreInput): void {
     case 'telemetry':
       return onTelemetry(ctx, input.deviceId, input.state, input.online);
     case 'meter':
-      return ctx.telemetry.addMeter(input.siteId, {
+      ctx.telemetry.addMeter(input.siteId, {
         startMs: input.startMs,
         stepMs: input.stepMs,
         gridWh: [...input.gridWh],
         batteryWh: [...input.batteryWh],
       });
+      return watchLoading(ctx, input.siteId);
     case 'oem-reply':
       return onOemReply(ctx, input.deviceId, input.reply);
     case 'field-event':
       return onFieldEvent(ctx, input.deviceId, input.event);
+    case 'resume':
+      return resume(ctx);
     case 'time':
       return whatIsDue(ctx);
-  }
-}
-
-/** What makes a site controllable, and what stops it at once. */
-function onSafety(
-  ctx: Context,
-  input: Extract<CoreInput, { kind: 'configure-safety' | 'approve-control' | 'emergency-stop' }>,
-): void {
-  switch (input.kind) {
-    case 'configure-safety': {
-      const { siteId, safety, actor } = input;
-      return ctx.emit({ type: 'site.safety-configured', siteId, safety, actor });
-    }
-    case 'approve-control':
-      if (input.approval.approvedBy === input.approval.requestedBy) {
-        return ctx.refuse('approve-control', 'the approval must come from somebody other than who asked');
-      }
-      return ctx.emit({ type: 'site.control-approved', approval: input.approval });
-    case 'emergency-stop':
-      return emergencyStop(ctx, input.deviceId, input.actor);
   }
 }
 
@@ -186,25 +206,7 @@ function connect(ctx: Context, device: Device): void {
   if (!ctx.state.sites.has(device.siteId))
     return ctx.refuse('connect-device', `${device.siteId}: no such site`, 'unknown');
   ctx.emit({ type: 'device.connected', device });
-  if (device.source.kind !== 'oem' || !ctx.state.workspaces.get(device.workspaceId)?.gridServices) return;
-  const caps = ctx.settings.capabilities[device.source.oem];
-  if (!caps.gridServices || !caps.autoEnroll) return;
-  for (const { programId } of ctx.state.programs.values()) {
-    if (device.tags.includes(programTag(programId))) enroll(ctx, device.deviceId, programId);
-  }
-}
-
-/** Needs no approval (promise S11). The open command is over at once; nothing but the stop itself leaves. */
-function emergencyStop(ctx: Context, deviceId: string, actor: string): void {
-  const device = ctx.state.devices.get(deviceId);
-  if (device === undefined || device.device.source.kind !== 'dnp3') {
-    return ctx.refuse('emergency-stop', `${deviceId} is not a site behind DNP3`);
-  }
-  const open = openEntry(ctx, device);
-  if (open !== null) {
-    end(ctx, open.command.commandId, 'cancelled', 'cancelled_by_actor', `emergency stop by ${actor}`);
-  }
-  undo(ctx, deviceId, { what: 'emergency-stop', vendorRef: null, why: `by ${actor}` });
+  enrollByItself(ctx, device);
 }
 
 function onOemReply(ctx: Context, deviceId: string, reply: OemReply): void {
@@ -240,8 +242,16 @@ function due(ctx: Context, item: AgendaItem): void {
       return finish(ctx, item.commandId);
     case 'command-verify':
       return verify(ctx, item.commandId);
+    case 'schedule':
+      return fireSchedule(ctx, item.scheduleId, item.atMs);
+    case 'automation':
+      return automationDue(ctx, item.automationId, item.atMs);
     case 'undo-check':
       return checkUndo(ctx, item.deviceId, item.jobId);
+    case 'approval-end':
+      return expireApproval(ctx, item.approvalId);
+    case 'alert-check':
+      return checkReach(ctx, item.deviceId, item.sinceMs);
     case 'enrollment-check': {
       const againMs = checkEnrollment(ctx, item.enrollmentKey);
       if (againMs !== null) ctx.state.agenda.add(againMs, item);

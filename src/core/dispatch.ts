@@ -5,6 +5,7 @@ import { type EpochMs, MS_PER_HOUR } from '../domain/units.ts';
 import { allocate, type Candidate } from './allocate.ts';
 import { conclude, openEntry } from './commands.ts';
 import { type Context, capabilitiesOf, staleAfterMs } from './context.ts';
+import { type Cut, fitUnderLimits } from './limits.ts';
 import { order, ordersOf } from './orders.ts';
 import { ownUseW } from './ownUse.ts';
 import { dischargeLimitW } from './routing.ts';
@@ -29,6 +30,8 @@ interface Assessment {
   readonly capableW: number;
   readonly excluded: ExclusionReason | null;
   readonly candidate: Candidate;
+  /** What the limits of transformers and feeders leave of it; null = they do not bind. */
+  readonly cut: Cut | null;
 }
 
 /** What all devices of one plan are measured against. */
@@ -49,7 +52,8 @@ export function plan(ctx: Context, eventId: string): void {
   if (interval === undefined || isPlanned(entry, startMs)) return;
   const held = new Map(entry.lastDispatch?.allocations.map((a) => [a.deviceId, a.allocatedW]));
   const planning = { entry, interval, startMs, held };
-  const assessed = members(ctx, entry.event.programId).map((device) => assess(ctx, planning, device));
+  const free = members(ctx, entry.event.programId).map((device) => assess(ctx, planning, device));
+  const assessed = underLimits(ctx, planning, free);
   const able = assessed.filter((a) => a.excluded === null);
   const shares = allocate({ targetW: interval.targetW, candidates: able.map((a) => a.candidate) });
   const wanted = able.flatMap((a) => toAllocation(a, shares.get(a.device.device.deviceId) ?? 0));
@@ -57,6 +61,25 @@ export function plan(ctx: Context, eventId: string): void {
   emitPlan(ctx, planning, { assessed, shares, allocations: orders.allocations });
   for (const a of assessed) release(ctx, eventId, a, (shares.get(a.device.device.deviceId) ?? 0) > 0);
   for (const { deviceId, setpointW } of orders.changes) order(ctx, entry.event, { deviceId, setpointW, startMs });
+}
+
+/** Cuts what devices under a transformer or feeder can give to what it has room for (promise S4). */
+function underLimits(ctx: Context, planning: Planning, free: readonly Assessment[]): readonly Assessment[] {
+  if (ctx.state.transformers.size === 0) return free;
+  const { startMs, interval } = planning;
+  const asked = free.flatMap(({ candidate, baselineW, excluded }) => {
+    const { deviceId, capW, blockW } = candidate;
+    return excluded === null ? [{ deviceId, fixedW: baselineW, moreW: blockW ?? capW, isWhole: blockW !== null }] : [];
+  });
+  const window = { startMs, endMs: interval.endMs };
+  const cuts = fitUnderLimits(ctx, { direction: 'discharge', asked, window });
+  return free.map((a) => {
+    const cut = cuts.get(a.candidate.deviceId);
+    if (cut === undefined) return a;
+    if (cut.moreW === 0) return { ...a, cut, excluded: 'transformer_limit' };
+    const { blockW, capW } = a.candidate;
+    return { ...a, cut, candidate: { ...a.candidate, capW: blockW === null ? Math.min(capW, cut.moreW) : capW } };
+  });
 }
 
 /** After a restart several past entries of the agenda can be due at once: one plan an instant is enough. */
@@ -107,7 +130,9 @@ function periodEndMs(ctx: Context, { entry, interval, startMs }: Planning): Epoc
 
 function toAllocation(a: Assessment, allocatedW: number): Allocation[] {
   const { deviceId } = a.device.device;
-  return allocatedW > 0 ? [{ deviceId, allocatedW, setpointW: allocatedW + a.baselineW }] : [];
+  if (allocatedW <= 0) return [];
+  const allocation = { deviceId, allocatedW, setpointW: allocatedW + a.baselineW };
+  return a.cut !== null && allocatedW >= a.cut.moreW ? [{ ...allocation, limitedBy: a.cut.by }] : [allocation];
 }
 
 /** Devices that may take part in the event's program, enrolled or not, by id. */
@@ -131,7 +156,7 @@ function assess(ctx: Context, planning: Planning, device: DeviceEntry): Assessme
   const onOff = capabilitiesOf(ctx, device)?.powerControl === 'on-off';
   const lasts = energy.wh * MS_PER_HOUR >= limitW * Math.min(ctx.settings.controlPeriodMs, endMs - startMs);
   const blockW = onOff ? (lasts ? roomW : 0) : null;
-  const base = { device, baselineW, candidate: { deviceId, capW, blockW, heldW: held.get(deviceId) ?? 0 } };
+  const base = { device, baselineW, cut: null, candidate: { deviceId, capW, blockW, heldW: held.get(deviceId) ?? 0 } };
   const excluded = standing(ctx, planning, device, limitW);
   if (excluded !== null) return { ...base, excluded, capableW: Math.max(0, nameplate.dischargeWMax - usedW) };
   if (roomW === 0) return { ...base, excluded: 'not_needed', capableW: 0 }; // gives all it has to its own site anyway
@@ -153,14 +178,19 @@ function standing(ctx: Context, planning: Planning, device: DeviceEntry, limitW:
   if (seen === undefined || ctx.nowMs - seen.state.sampledAtMs > staleAfterMs(ctx, device)) return 'stale_telemetry';
   if (device.stormActive) return 'storm_guard';
   if ((entry.failures.get(deviceId) ?? 0) >= FAILURES_MAX) return 'not_responding';
+  if (ctx.state.stops.has(deviceId)) return 'site_not_controllable';
   if (source.kind === 'dnp3' && (seen.local || limitW === 0)) return 'site_not_controllable';
-  return isTaken(ctx, entry.event.eventId, device, startMs) ? 'site_not_controllable' : null;
+  return isTaken(ctx, entry.event.eventId, device, startMs) ? 'held_by_command' : null;
 }
 
-/** A person's command, or another event, has the device in the coming period: "newer beats older" must not swing to and fro. */
+/**
+ * A person's command, or another event, has the device in the coming period: "newer beats older" must not swing to and fro.
+ * Schedules and automations give way to an event, and do not take a device from one.
+ */
 function isTaken(ctx: Context, eventId: string, device: DeviceEntry, startMs: EpochMs): boolean {
   const open = openEntry(ctx, device)?.command;
   if (open === undefined || (open.cause.kind === 'dispatch' && open.cause.eventId === eventId)) return false;
+  if (open.cause.kind === 'schedule' || open.cause.kind === 'automation') return false;
   return open.startMs < startMs + ctx.settings.controlPeriodMs && open.endMs > startMs;
 }
 
@@ -206,6 +236,8 @@ function releaseOutcome(reason: ExclusionReason): CommandOutcome {
     case 'low_soc':
     case 'reserve':
     case 'not_responding':
+    case 'held_by_command':
+    case 'transformer_limit':
     case 'not_needed':
       return { status: 'cancelled', reason: 'released', detail: `the dispatcher let it go: ${reason}` };
   }

@@ -2,6 +2,7 @@ import type { Fact } from '../domain/fact.ts';
 import { type EpochMs, MS_PER_HOUR } from '../domain/units.ts';
 import type { FieldJob } from '../ports/field.ts';
 import type { OemCapabilities, OemJob } from '../ports/oem.ts';
+import { alertEffects } from './alerts.ts';
 import type { Effect } from './input.ts';
 import { signedPowerW } from './routing.ts';
 import type { CoreSettings } from './settings.ts';
@@ -14,7 +15,7 @@ export function effectsOf(state: CoreState, fact: Fact, atMs: EpochMs, settings:
     case 'command.sent':
       return controlEffect(state, fact.commandId, fact.jobId, settings);
     case 'undo.sent':
-      return undoEffect(state, fact, atMs);
+      return undoEffect(state, fact, atMs, settings);
     case 'enrollment.changed':
       return [
         ...applicationEffect(state, fact, settings),
@@ -26,6 +27,10 @@ export function effectsOf(state: CoreState, fact: Fact, atMs: EpochMs, settings:
       const detail = `${fact.commandId}: ${fact.outcome.status} (${fact.outcome.reason}) ${fact.outcome.detail}`;
       return command === undefined ? [] : [notifyDevice(state, command.deviceId, type, detail)];
     }
+    case 'alert.opened':
+    case 'alert.changed':
+    case 'alert.resolved':
+      return alertEffects(state, fact);
     case 'device.connected':
       return [notifyDevice(state, fact.device.deviceId, 'device.discovered', fact.device.model)];
     default:
@@ -33,7 +38,8 @@ export function effectsOf(state: CoreState, fact: Fact, atMs: EpochMs, settings:
   }
 }
 
-function controlEffect(state: CoreState, commandId: string, jobId: string, settings: CoreSettings): Effect[] {
+/** The intent of a command as a job for its peer. */
+export function controlEffect(state: CoreState, commandId: string, jobId: string, settings: CoreSettings): Effect[] {
   const entry = state.commands.get(commandId);
   const device = entry === undefined ? undefined : state.devices.get(entry.command.deviceId);
   if (entry === undefined || device === undefined) return [];
@@ -81,7 +87,12 @@ function controlJob(request: {
   };
 }
 
-function undoEffect(state: CoreState, fact: Extract<Fact, { type: 'undo.sent' }>, atMs: EpochMs): Effect[] {
+function undoEffect(
+  state: CoreState,
+  fact: Extract<Fact, { type: 'undo.sent' }>,
+  atMs: EpochMs,
+  settings: CoreSettings,
+): Effect[] {
   const device = state.devices.get(fact.deviceId);
   if (device === undefined) return [];
   const { source, deviceId } = device.device;
@@ -91,11 +102,15 @@ function undoEffect(state: CoreState, fact: Extract<Fact, { type: 'undo.sent' }>
     return [{ kind: 'field', deviceId, connectionId: source.connectionId, job: { kind, jobId } }];
   }
   const { oem, vendorDeviceId } = source;
-  if (fact.what === 'cancel') {
-    const job = { kind: 'cancel', jobId, vendorDeviceId, vendorRef: fact.vendorRef ?? '' } as const;
-    return [{ kind: 'oem', oem, deviceId, job }];
-  }
-  return [{ kind: 'oem', oem, deviceId, job: resetJob(vendorDeviceId, jobId, atMs) }];
+  const { vendorRef } = fact;
+  const reset: Effect = { kind: 'oem', oem, deviceId, job: resetJob(vendorDeviceId, jobId, atMs) };
+  const cancel = (id: string, ref: string): Effect => {
+    return { kind: 'oem', oem, deviceId, job: { kind: 'cancel', jobId: id, vendorDeviceId, vendorRef: ref } };
+  };
+  if (fact.what === 'cancel') return [cancel(jobId, vendorRef ?? '')];
+  // An emergency stop says both: what the cloud has a name for is off, and whatever else holds there is, too.
+  const hasName = fact.what === 'emergency-stop' && vendorRef !== null && settings.capabilities[oem].timedEnd;
+  return hasName ? [cancel(`${jobId}/cancel`, vendorRef), reset] : [reset];
 }
 
 /** A reset holds from now on and may be late: it undoes, it never starts anything. The core says it again by itself. */

@@ -1,9 +1,10 @@
+import type { Device } from '../domain/device.ts';
 import { ENROLLMENT_NEXT, type EnrollmentStatus, programTag } from '../domain/program.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_MIN } from '../domain/units.ts';
 import type { OemReply } from '../ports/oem.ts';
 import { type Context, capabilitiesOf } from './context.ts';
 import type { Effect } from './input.ts';
-import { type DeviceEntry, type Enrollment, enrollmentKey } from './state.ts';
+import { type CoreState, type DeviceEntry, type Enrollment, enrollmentKey } from './state.ts';
 
 /**
  * Enrollment in a program: candidate → eligible | ineligible; eligible → submitted → approved | rejected; approved →
@@ -28,6 +29,55 @@ export function enroll(ctx: Context, deviceId: string, programId: string): void 
   if (caps === null) return step('submitted', 'approved', 'a site under contract: no manufacturer has to agree');
   if (!caps.gridServices) return step('submitted', 'approved', 'no Grid Service: controlled over the baseline path');
   if (caps.autoEnroll) return step('submitted', 'approved', 'the manufacturer enrols by itself on connection');
+}
+
+/** Where the manufacturer enrols on connection, that happens for every program whose group the device is in. */
+export function enrollByItself(ctx: Context, device: Device): void {
+  if (device.source.kind !== 'oem' || !ctx.state.workspaces.get(device.workspaceId)?.gridServices) return;
+  const caps = ctx.settings.capabilities[device.source.oem];
+  if (!caps.gridServices || !caps.autoEnroll) return;
+  for (const { programId } of ctx.state.programs.values()) {
+    const isNew = !ctx.state.enrollments.has(enrollmentKey(device.deviceId, programId));
+    if (isNew && device.tags.includes(programTag(programId))) enroll(ctx, device.deviceId, programId);
+  }
+}
+
+/** Enables grid services for an organisation, or disables them: then its approved devices leave their programs. */
+export function enableGridServices(
+  ctx: Context,
+  r: { readonly workspaceId: string; readonly enabled: boolean; readonly actor: string },
+): void {
+  const workspace = ctx.state.workspaces.get(r.workspaceId);
+  if (workspace === undefined) {
+    return ctx.refuse('enable-grid-services', `${r.workspaceId}: no such workspace`, 'unknown');
+  }
+  if (workspace.gridServices === r.enabled) return;
+  const { workspaceId, enabled, actor } = r;
+  ctx.emit({ type: 'workspace.grid-services', workspaceId, enabled, actor });
+  for (const { device } of [...ctx.state.devices.values()]) {
+    if (device.workspaceId !== workspaceId) continue;
+    if (enabled) enrollByItself(ctx, device);
+    else leaveAll(ctx, device.deviceId, actor);
+  }
+}
+
+/** How a device stands with grid services over all programs. */
+export function enrollmentOf(state: CoreState, deviceId: string): 'approved' | 'pending' | 'none' {
+  let standing: 'pending' | 'none' = 'none';
+  for (const [programId, members] of state.enrolledIn) {
+    if (!members.has(deviceId)) continue;
+    const status = state.enrollments.get(enrollmentKey(deviceId, programId))?.status;
+    if (status === 'approved') return 'approved';
+    if (status === 'candidate' || status === 'eligible' || status === 'submitted') standing = 'pending';
+  }
+  return standing;
+}
+
+function leaveAll(ctx: Context, deviceId: string, actor: string): void {
+  for (const e of ctx.state.enrollments.values()) {
+    if (e.deviceId !== deviceId || e.status !== 'approved') continue;
+    move(ctx, e, 'unenrolled', `grid services were disabled for the organisation by ${actor}`);
+  }
 }
 
 function ineligible(ctx: Context, device: DeviceEntry, programId: string): string | null {

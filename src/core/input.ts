@@ -3,14 +3,27 @@ import type { CommandInput } from '../domain/command.ts';
 import type { Customer, Device, Site, Workspace } from '../domain/device.ts';
 import type { ReportReading } from '../domain/fact.ts';
 import type { Award, Bid, EventInterval, Program } from '../domain/program.ts';
-import type { Approval, SiteSafety } from '../domain/safety.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { FieldEvent, FieldJob } from '../ports/field.ts';
 import type { OemId, OemJob, OemReply } from '../ports/oem.ts';
+import type { ClientInput } from './clients.ts';
+import type { DestinationInput } from './destinations.ts';
+import type { RuleInput } from './rules.ts';
+import type { WatchInput } from './watch.ts';
 
 /** Everything that can happen to the core. */
 export type CoreInput =
+  | ClientInput
+  | DestinationInput
+  | RuleInput
+  | WatchInput
   | { readonly kind: 'create-workspace'; readonly workspace: Workspace }
+  | {
+      readonly kind: 'enable-grid-services';
+      readonly workspaceId: string;
+      readonly enabled: boolean;
+      readonly actor: string;
+    }
   | { readonly kind: 'create-customer'; readonly customer: Customer }
   | { readonly kind: 'create-site'; readonly site: Site }
   | { readonly kind: 'connect-device'; readonly device: Device }
@@ -18,12 +31,9 @@ export type CoreInput =
   | { readonly kind: 'create-program'; readonly program: Program }
   | { readonly kind: 'enroll'; readonly deviceId: string; readonly programId: string }
   | { readonly kind: 'unenroll'; readonly deviceId: string; readonly programId: string; readonly why: string }
-  | { readonly kind: 'configure-safety'; readonly siteId: string; readonly safety: SiteSafety; readonly actor: string }
-  | { readonly kind: 'approve-control'; readonly approval: Approval }
   | { readonly kind: 'command'; readonly request: CommandRequest }
   | { readonly kind: 'batch'; readonly batch: BatchRequest }
   | { readonly kind: 'cancel-command'; readonly commandId: string; readonly actor: string }
-  | { readonly kind: 'emergency-stop'; readonly deviceId: string; readonly actor: string }
   | {
       readonly kind: 'register-resource';
       readonly resourceId: string;
@@ -68,6 +78,8 @@ export type CoreInput =
     }
   | { readonly kind: 'oem-reply'; readonly deviceId: string; readonly reply: OemReply }
   | { readonly kind: 'field-event'; readonly deviceId: string; readonly event: FieldEvent }
+  /** The core begins anew on what the journal holds: what may be under way at a peer is asked after. */
+  | { readonly kind: 'resume' }
   /** Time has passed: whatever is due happens. */
   | { readonly kind: 'time' };
 
@@ -82,7 +94,13 @@ export interface CommandRequest {
 
 export interface BatchRequest {
   readonly workspaceId: string;
+  /** Empty when the devices are listed. */
   readonly tag: string;
+  readonly deviceIds?: readonly string[];
+  /** Nothing is done unless every device can take it. */
+  readonly allOrNothing?: boolean;
+  /** Devices that are not approved in a program are left out, instead of being led over the baseline path. */
+  readonly enrolledOnly?: boolean;
   readonly input: CommandInput;
   readonly startMs: EpochMs;
   readonly endMs: EpochMs;

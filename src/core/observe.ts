@@ -2,9 +2,12 @@ import type { BatteryState } from '../domain/battery.ts';
 import { isTerminal } from '../domain/command.ts';
 import { MS_PER_MIN } from '../domain/units.ts';
 import type { FieldEvent } from '../ports/field.ts';
+import { watchLoading } from './alerts.ts';
+import { onSample } from './automations.ts';
 import { conclude, stormBegan } from './commands.ts';
 import type { Context } from './context.ts';
 import { onFieldReply } from './replies.ts';
+import { onLinkLost } from './safety.ts';
 import type { DeviceEntry } from './state.ts';
 import { onReachable } from './undo.ts';
 import { hasNoEffect } from './verify.ts';
@@ -31,6 +34,8 @@ export function onTelemetry(ctx: Context, deviceId: string, state: BatteryState,
     ctx.telemetry.observe(deviceId, { state, online, local, receivedAtMs: ctx.nowMs });
     setReachable(ctx, device, online, online ? 'its cloud reports it online' : 'its cloud reports it offline');
     setStorm(ctx, device, state);
+    onSample(ctx, device, before);
+    watchLoading(ctx, device.device.siteId);
   }
   addEvidence(ctx, device.openCommandId, state);
   addEvidence(ctx, device.lastCommandId, state);
@@ -79,8 +84,10 @@ export function onFieldEvent(ctx: Context, deviceId: string, event: FieldEvent):
   if (device === undefined) return ctx.refuse('field-event', `${deviceId}: no such device`, 'unknown');
   switch (event.kind) {
     case 'link':
+      if (!event.up && device.reachable) onLinkLost(ctx, device);
       return setReachable(ctx, device, event.up, event.up ? 'DNP3 link up' : 'DNP3 link down');
     case 'state':
+      if (event.site !== undefined) ctx.telemetry.utility.set(deviceId, event.site);
       return onTelemetry(ctx, deviceId, event.state, true, event.local);
     case 'reply':
       return onFieldReply(ctx, event.reply);

@@ -9,12 +9,15 @@ export type PathChoice =
   | { readonly kind: 'path'; readonly route: CommandRoute; readonly why: string }
   | { readonly kind: 'none'; readonly reason: EndReason; readonly why: string };
 
+export const STOPPED = 'the device is stopped: two persons have to release it first';
+
 /**
  * The path a command takes next. Default order is grid services, then baseline; baseline is always the last resort;
  * an empty list or ["baseline"] avoids the Grid Service. A path is tried once.
  * @source TextureHQ/docs platform-concepts/commands: executionPriority
  */
 export function nextPath(ctx: Context, entry: CommandEntry, device: DeviceEntry): PathChoice {
+  if (ctx.state.stops.has(device.device.deviceId)) return { kind: 'none', reason: 'site_not_controllable', why: STOPPED };
   if (device.device.source.kind === 'dnp3') return fieldPath(ctx, entry, device);
   const { input } = entry.command;
   const wanted = input.executionPriority ?? ['grid_services'];
@@ -76,6 +79,7 @@ export function dischargeLimitW(
   const { nameplate, siteId, source } = device.device;
   if (source.kind !== 'dnp3') return nameplate.dischargeWMax;
   const siteW = ctx.state.safety.get(siteId)?.dischargeWMax ?? 0;
+  if (ctx.state.stops.has(device.device.deviceId)) return 0;
   const steps = (ctx.state.approvals.get(siteId) ?? []).map((a) => a.dischargeWMax);
   const tried = steps.map((w) => Math.floor(Math.min(w, siteW, nameplate.dischargeWMax))).filter((w) => w > 0);
   const granted = tried.filter((powerW) => fieldLeave(ctx, device, { powerW, ...window }).kind === 'granted');

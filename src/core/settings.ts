@@ -1,5 +1,6 @@
 import { MS_PER_MIN } from '../domain/units.ts';
 import type { OemCapabilities, OemId } from '../ports/oem.ts';
+import { type AlertSettings, DEFAULT_ALERTS } from './alerts.ts';
 
 /** The knobs of the core. They are part of a run's input: same settings, same log. */
 export interface CoreSettings {
@@ -24,6 +25,8 @@ export interface CoreSettings {
   readonly sumToleranceRatio: number;
   /** One-way efficiency assumed for a battery whose own is not known (√0.9). */
   readonly assumedDischargeRatio: number;
+  /** null = no rule watches. */
+  readonly alerts: AlertSettings | null;
   readonly capabilities: Readonly<Record<OemId, OemCapabilities>>;
 }
 
@@ -40,5 +43,6 @@ export const defaultSettings = (capabilities: Readonly<Record<OemId, OemCapabili
   deadbandRatio: 0.05,
   sumToleranceRatio: 0.01,
   assumedDischargeRatio: 0.948,
+  alerts: DEFAULT_ALERTS,
   capabilities,
 });

@@ -1,5 +1,6 @@
 import type { BatteryState } from '../domain/battery.ts';
 import { invariant } from '../domain/errors.ts';
+import type { SiteTelemetry } from '../domain/siteTelemetry.ts';
 import type { EpochMs } from '../domain/units.ts';
 import { isIn, type LocalDay, localDaysBack, type MeterHistory, similarDays } from './baseline.ts';
 
@@ -60,6 +61,10 @@ const METER_DROP = 96;
 
 export class TelemetryStore {
   readonly latest = new Map<string, Observation>();
+  /** What a utility-scale battery says beyond that: device → newest. */
+  readonly utility = new Map<string, SiteTelemetry>();
+  /** When the loading of a transformer or feeder was last looked at, "transformer/<id>". */
+  readonly loadCheckedMs = new Map<string, EpochMs>();
   readonly evidence = new Map<string, Evidence>();
   readonly meters = new Map<string, SiteMeter>();
   /** The last undo of a device that its peer took while the device was reachable: device → job. */

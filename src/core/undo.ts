@@ -20,7 +20,10 @@ export interface UndoRequest {
   readonly why: string;
 }
 
+/** While a site behind DNP3 is stopped nothing but the stop leaves for it (promise S11). */
 export function undo(ctx: Context, deviceId: string, request: UndoRequest): void {
+  const isField = ctx.state.devices.get(deviceId)?.device.source.kind === 'dnp3';
+  if (isField && request.what !== 'emergency-stop' && ctx.state.stops.has(deviceId)) return;
   ctx.emit({ type: 'undo.sent', deviceId, jobId: nextJobId(ctx), ...request });
 }
 

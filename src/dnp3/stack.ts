@@ -5,13 +5,14 @@ import {
   frameOctets,
   type LinkFrame,
   PRIMARY,
-  putFrame,
   RESERVED_ADDRESS_MIN,
   SECONDARY,
+  writeFrame,
 } from './link/frame.ts';
 import { LinkParser } from './link/parser.ts';
 import { Reassembler } from './transport/reassembler.ts';
 import { Segmenter } from './transport/segmenter.ts';
+import { ByteWriter } from './util/bytes.ts';
 
 /**
  * Link and transport of one end of one connection: octets in, application fragments out, and back.
@@ -62,11 +63,11 @@ export class Stack {
   }
 
   receive(octets: Uint8Array, nowMs: number): Incoming[] {
-    return this.parser.push(octets, nowMs).flatMap((frame) => this.handle(frame) ?? []);
+    return this.handleAll(this.parser.push(octets, nowMs));
   }
 
   timeout(nowMs: number): Incoming[] {
-    return this.parser.expire(nowMs).flatMap((frame) => this.handle(frame) ?? []);
+    return this.handleAll(this.parser.expire(nowMs));
   }
 
   nextTimeoutMs(): number | null {
@@ -76,12 +77,11 @@ export class Stack {
   /** All segments of a fragment leave in one buffer, so that one fragment is one write to the socket. */
   sendFragment(fragment: Uint8Array): void {
     const segments = this.segmenter.segments(fragment);
-    const out = new Uint8Array(segments.reduce((octets, s) => octets + frameOctets(s.length), 0));
-    let at = 0;
+    const writer = new ByteWriter(segments.reduce((octets, s) => octets + frameOctets(s.length), 0));
     for (const userData of segments) {
-      at = putFrame(out, at, this.frame({ primary: true, functionCode: PRIMARY.unconfirmedData, userData }));
+      writeFrame(writer, this.frame({ primary: true, functionCode: PRIMARY.unconfirmedData, userData }));
     }
-    this.output.push(out);
+    this.output.push(writer.toOctets());
   }
 
   requestLinkStatus(): void {
@@ -110,6 +110,15 @@ export class Stack {
   private drop(): null {
     this.droppedFrames += 1;
     return null;
+  }
+
+  private handleAll(frames: readonly LinkFrame[]): Incoming[] {
+    const out: Incoming[] = [];
+    for (const frame of frames) {
+      const incoming = this.handle(frame);
+      if (incoming !== null) out.push(incoming);
+    }
+    return out;
   }
 
   private handle(frame: LinkFrame): Incoming | null {

@@ -31,7 +31,23 @@ export interface CommandInput {
 export type CommandCause =
   | { readonly kind: 'operator'; readonly actor: string }
   | { readonly kind: 'batch'; readonly actor: string; readonly batchId: string; readonly tag: string }
-  | { readonly kind: 'dispatch'; readonly eventId: string; readonly periodStartMs: EpochMs };
+  | { readonly kind: 'dispatch'; readonly eventId: string; readonly periodStartMs: EpochMs }
+  /** actor: "schedule/<id>"; batchId: of the batch when the target is a tag. */
+  | {
+      readonly kind: 'schedule';
+      readonly actor: string;
+      readonly scheduleId: string;
+      readonly dueMs: EpochMs;
+      readonly batchId: string | null;
+    }
+  /** actor: "automation/<id>"; depth: how many automations in a row led to it, 1 = this one alone. */
+  | {
+      readonly kind: 'automation';
+      readonly actor: string;
+      readonly automationId: string;
+      readonly firingId: string;
+      readonly depth: number;
+    };
 
 export type TerminalStatus =
   | 'succeeded'
@@ -63,6 +79,8 @@ export type EndReason =
   | 'opted_out'
   | 'no_route'
   | 'site_not_controllable'
+  /** What is above the device has no room left for it. */
+  | 'transformer_limit'
   | 'released';
 
 export interface CommandOutcome {

@@ -15,6 +15,10 @@ export interface Device {
   readonly nameplate: BatteryNameplate;
   readonly source: DeviceSource;
   readonly tags: readonly string[];
+  /** What its owner calls it; absent = nothing was said. */
+  readonly name?: string;
+  /** What the partner's own system calls it. */
+  readonly referenceId?: string;
 }
 
 export interface Site {
@@ -23,6 +27,14 @@ export interface Site {
   readonly customerId: string;
   readonly name: string;
   readonly timeZone: string;
+  /** Absent = not known. */
+  readonly location?: Location;
+}
+
+/** A place on the earth in decimal degrees (WGS 84), north and east positive. */
+export interface Location {
+  readonly latitude: number;
+  readonly longitude: number;
 }
 
 /** Who owns the site. Names are invented (faker), never real. */
@@ -35,6 +47,8 @@ export interface Customer {
 export interface Workspace {
   readonly workspaceId: string;
   readonly name: string;
+  /** A sandbox has a plant and a clock of its own; absent = production. */
+  readonly environment?: 'production' | 'sandbox';
   /** The organisation asked for grid services and they are enabled for it. */
   readonly gridServices: boolean;
 }

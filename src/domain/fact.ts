@@ -1,7 +1,14 @@
+import type { AlertFact } from './alert.ts';
+import type { AutomationFact } from './automation.ts';
+import type { ClientFact } from './client.ts';
 import type { Command, CommandOutcome, CommandRoute } from './command.ts';
+import type { DestinationFact } from './destination.ts';
 import type { Customer, Device, Site, Workspace } from './device.ts';
+import type { GroupFact } from './group.ts';
 import type { Award, Bid, EnrollmentStatus, ExclusionReason, GridEvent, Program } from './program.ts';
-import type { Approval, SiteSafety } from './safety.ts';
+import type { Approval, SafetyFact, SiteSafety } from './safety.ts';
+import type { ScheduleFact } from './schedule.ts';
+import type { TopologyFact } from './topology.ts';
 import type { EpochMs } from './units.ts';
 
 /**
@@ -9,7 +16,21 @@ import type { EpochMs } from './units.ts';
  * that changes it. Telemetry is no fact; what was concluded from it is.
  */
 export type Fact =
+  | ClientFact
+  | DestinationFact
+  | ScheduleFact
+  | AutomationFact
+  | GroupFact
+  | SafetyFact
+  | TopologyFact
+  | AlertFact
   | { readonly type: 'workspace.created'; readonly workspace: Workspace }
+  | {
+      readonly type: 'workspace.grid-services';
+      readonly workspaceId: string;
+      readonly enabled: boolean;
+      readonly actor: string;
+    }
   | { readonly type: 'customer.created'; readonly customer: Customer }
   | { readonly type: 'site.created'; readonly site: Site }
   | { readonly type: 'device.connected'; readonly device: Device }
@@ -37,6 +58,8 @@ export type Fact =
       readonly siteId: string;
       readonly safety: SiteSafety;
       readonly actor: string;
+      /** Requests and approvals that the change made void; absent = there were none. */
+      readonly voided?: readonly string[];
     }
   | { readonly type: 'site.control-approved'; readonly approval: Approval }
   | {
@@ -115,6 +138,8 @@ export interface Allocation {
   readonly allocatedW: number;
   /** What the device is asked to do at its terminals, + discharge [W]. */
   readonly setpointW: number;
+  /** "transformer tr-1": its rating allows no more; absent = nothing above the device cut it. */
+  readonly limitedBy?: string;
 }
 
 /** The decision for one control period of one event. */

@@ -92,6 +92,10 @@ export type ExclusionReason =
   | 'low_soc'
   | 'reserve'
   | 'site_not_controllable'
+  /** Another command has the device in this period, a person's or another event's. */
+  | 'held_by_command'
+  /** A transformer or feeder above it has no room left. */
+  | 'transformer_limit'
   /** Took the command in this event, and telemetry shows no effect. */
   | 'not_responding'
   | 'not_needed';

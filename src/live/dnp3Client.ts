@@ -1,9 +1,10 @@
 import { isIP, type Socket, connect as tcpConnect } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import type { EpochMs } from '../domain/units.ts';
-import { liveNowMs } from './dnp3Clock.ts';
+import { PRIORITY, type Scheduler, type TimerHandle } from '../ports/clock.ts';
 import { type Dnp3End, Dnp3Link, endWords, type LinkEnded, type LinkLimits, type LinkTap } from './dnp3Tcp.ts';
 import type { TlsSettings } from './dnp3Tls.ts';
+import { wallClock } from './steppedClock.ts';
 
 /**
  * The connecting end, a master as a rule: keeps one connection to one outstation.
@@ -27,6 +28,8 @@ export interface ClientOptions {
   readonly onWork?: (nowMs: EpochMs) => void;
   readonly onState?: (state: ClientState) => void;
   readonly tap?: LinkTap | undefined;
+  /** For the session and the waits between tries; the machine's when absent. */
+  readonly clock?: Scheduler | undefined;
 }
 
 export type ClientState =
@@ -39,9 +42,12 @@ export const CLIENT_DEFAULTS = { retryMsMin: 1_000, retryMsMax: 60_000, connectM
 
 export class Dnp3Client {
   private readonly options: Required<Pick<ClientOptions, 'retryMsMin' | 'retryMsMax' | 'connectMs'>> & ClientOptions;
+  private readonly clock: Scheduler;
   private link: Dnp3Link | null = null;
+  /** The link before, which may still be ending. */
+  private former: Dnp3Link | null = null;
   private dialling: Socket | null = null;
-  private retry: NodeJS.Timeout | null = null;
+  private retry: TimerHandle | null = null;
   private waitMs: number;
   private connections = 0;
   private stopped = true;
@@ -49,10 +55,21 @@ export class Dnp3Client {
   constructor(options: ClientOptions) {
     this.options = { ...CLIENT_DEFAULTS, ...options };
     this.waitMs = this.options.retryMsMin;
+    this.clock = options.clock ?? wallClock;
   }
 
   get isConnected(): boolean {
     return this.link?.isOpen === true;
+  }
+
+  /** The connection that stands. */
+  get openLink(): Dnp3Link | null {
+    return this.link;
+  }
+
+  /** For a stepped clock to watch: a connection is being made or ended. */
+  inFlight(): number {
+    return (this.dialling === null ? 0 : 1) + (this.former?.isClosing === true ? 1 : 0);
   }
 
   start(): void {
@@ -63,7 +80,7 @@ export class Dnp3Client {
 
   /** Touches the session, then sends what came of it. Works while there is no connection, too: the session decides. */
   use(act: (nowMs: EpochMs) => void): void {
-    const nowMs = liveNowMs();
+    const nowMs = this.clock.nowMs();
     act(nowMs);
     if (this.link?.isOpen === true) this.link.flush();
     else this.options.onWork?.(nowMs);
@@ -78,7 +95,7 @@ export class Dnp3Client {
   async stop(): Promise<void> {
     if (this.stopped) return;
     this.stopped = true;
-    if (this.retry !== null) clearTimeout(this.retry);
+    if (this.retry !== null) this.clock.cancel(this.retry);
     this.dialling?.destroy();
     const { link } = this;
     link?.close('the client was stopped');
@@ -127,6 +144,7 @@ export class Dnp3Client {
       role: 'client',
       connection: this.connections,
       tap,
+      clock: this.clock,
       ...(limits === undefined ? {} : { limits }),
       ...(onWork === undefined ? {} : { onWork }),
       onEnded: (ended) => {
@@ -140,6 +158,7 @@ export class Dnp3Client {
 
   private lost(link: Dnp3Link, ended: LinkEnded): void {
     this.link = null;
+    this.former = link;
     if (link.octetsIn > 0) this.waitMs = this.options.retryMsMin;
     this.again(endWords(ended));
   }
@@ -153,6 +172,6 @@ export class Dnp3Client {
     const inMs = Math.min(retryMsMax, Math.round(retryMsMin + random() * (3 * this.waitMs - retryMsMin)));
     this.waitMs = inMs;
     this.options.onState?.({ kind: 'down', why, inMs });
-    this.retry = setTimeout(() => this.dial(), inMs);
+    this.retry = this.clock.at(this.clock.nowMs() + inMs, () => this.dial(), PRIORITY.wire);
   }
 }

@@ -1,6 +1,7 @@
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { inputError } from '../domain/errors.ts';
+import type { Scheduler } from '../ports/clock.ts';
 import { type Dnp3End, Dnp3Link, endWords, type LinkLimits, type LinkTap } from './dnp3Tcp.ts';
 import type { TlsSettings } from './dnp3Tls.ts';
 
@@ -20,6 +21,8 @@ export interface ServerOptions {
   readonly limits?: Partial<LinkLimits>;
   readonly onState?: (state: ServerState) => void;
   readonly tap?: LinkTap | undefined;
+  /** For the sessions; the machine's when absent. */
+  readonly clock?: Scheduler | undefined;
 }
 
 export type Accepted =
@@ -46,6 +49,7 @@ export class Dnp3Server {
   private readonly options: ServerOptions;
   private readonly server: Server;
   private readonly links = new Set<Dnp3Link>();
+  private readonly ending = new Set<Dnp3Link>();
   /** Every open socket, those in a TLS handshake too: closing waits for none of them. */
   private readonly sockets = new Set<Socket>();
   private connections = 0;
@@ -103,6 +107,17 @@ export class Dnp3Server {
     return this.links.size;
   }
 
+  /** The open connection that comes from this port of the other end. */
+  linkFrom(port: number): Dnp3Link | null {
+    for (const link of this.links) if (link.isOpen && link.ports.remote === port) return link;
+    return null;
+  }
+
+  /** For a stepped clock to watch: connections that are being ended. */
+  inFlight(): number {
+    return this.ending.size;
+  }
+
   /** Takes no more connections, closes those that are open and waits until all are gone. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
@@ -127,7 +142,7 @@ export class Dnp3Server {
     }
     this.options.onState?.({ kind: 'connected', peer });
     this.connections += 1;
-    const { limits, tap } = this.options;
+    const { limits, tap, clock } = this.options;
     let gone = false;
     const link: Dnp3Link = new Dnp3Link({
       socket,
@@ -135,11 +150,17 @@ export class Dnp3Server {
       role: 'server',
       connection: this.connections,
       tap,
+      clock,
       ...(limits === undefined ? {} : { limits }),
       ...(accepted.onWork === undefined ? {} : { onWork: accepted.onWork }),
       onEnded: (ended) => {
         gone = true;
-        for (const l of this.links) if (!l.isOpen) this.links.delete(l);
+        for (const l of this.links) {
+          if (l.isOpen) continue;
+          this.links.delete(l);
+          this.ending.add(l);
+          void l.gone.then(() => this.ending.delete(l));
+        }
         accepted.onEnded?.();
         this.options.onState?.({ kind: 'ended', peer, why: endWords(ended) });
       },

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { EpochMs } from '../domain/units.ts';
-import { liveNowMs, TIMEOUT_MS_MAX } from './dnp3Clock.ts';
+import { PRIORITY, type Scheduler, type TimerHandle } from '../ports/clock.ts';
+import { wallClock } from './steppedClock.ts';
 
 /**
  * One TCP or TLS connection that carries one DNP3 session (IEEE 1815 clause 13 [S]).
@@ -13,6 +14,8 @@ import { liveNowMs, TIMEOUT_MS_MAX } from './dnp3Clock.ts';
  *   back-pressure   while the socket has more than it takes, nothing is read: a peer that does not take answers gets none
  *              of its further requests worked on. At `pendingOctetsMax` waiting octets, or when nothing drained for
  *              `stallMs`, the connection is closed and the reason told
+ *   clock      the session's deadlines and the limits below go by `clock`; what bounds the machine alone, such as the grace
+ *              for a peer that does not end its side, goes by the machine's
  *   half-open  TCP keep-alive after `keepAliveMs` finds a host that is gone; `silenceMs` without an octet closes a
  *              connection whose peer is there and says nothing (null = the session asks itself, as a master does)
  */
@@ -87,6 +90,8 @@ export interface LinkOptions {
   readonly onWork?: (nowMs: EpochMs) => void;
   readonly onEnded?: (ended: LinkEnded) => void;
   readonly tap?: LinkTap | undefined;
+  /** The machine's when absent. */
+  readonly clock?: Scheduler | undefined;
 }
 
 /** A peer that does not end its side in this time is cut off. */
@@ -100,8 +105,10 @@ export class Dnp3Link {
   readonly gone: Promise<void>;
   private readonly options: LinkOptions;
   private readonly limits: LinkLimits;
+  private readonly clock: Scheduler;
   private ended: LinkEnded | null = null;
-  private timer: NodeJS.Timeout | null = null;
+  private isGone = false;
+  private timer: TimerHandle | null = null;
   private timerMs = Number.POSITIVE_INFINITY;
   private heardMs: EpochMs;
   /** Since when the socket has more than it takes. */
@@ -111,9 +118,15 @@ export class Dnp3Link {
   constructor(options: LinkOptions) {
     this.options = options;
     this.limits = { ...LINK_LIMITS, ...options.limits };
+    this.clock = options.clock ?? wallClock;
     const { socket, end } = options;
-    this.heardMs = liveNowMs();
-    this.gone = new Promise((resolve) => socket.once('close', () => resolve()));
+    this.heardMs = this.clock.nowMs();
+    this.gone = new Promise((resolve) =>
+      socket.once('close', () => {
+        this.isGone = true;
+        resolve();
+      }),
+    );
     socket.setNoDelay(true);
     socket.setKeepAlive(true, this.limits.keepAliveMs);
     socket.on('data', (octets: Uint8Array) => this.onData(octets));
@@ -130,9 +143,20 @@ export class Dnp3Link {
     return this.ended === null;
   }
 
+  /** It ended, and the socket still has to learn of it or to say so. */
+  get isClosing(): boolean {
+    return this.ended !== null && !this.isGone;
+  }
+
+  /** Port of this end, and of the other. */
+  get ports(): { readonly local: number; readonly remote: number } {
+    const { localPort = 0, remotePort = 0 } = this.options.socket;
+    return { local: localPort, remote: remotePort };
+  }
+
   /** To be called after the session was touched from outside: sends what it has and sets the timer. */
   flush(): void {
-    this.work(liveNowMs());
+    this.work(this.clock.nowMs());
   }
 
   close(why: string): void {
@@ -141,7 +165,7 @@ export class Dnp3Link {
 
   private onData(octets: Uint8Array): void {
     if (this.ended !== null) return;
-    const nowMs = liveNowMs();
+    const nowMs = this.clock.nowMs();
     this.heardMs = nowMs;
     this.octetsIn += octets.length;
     if (this.options.tap !== undefined) this.tell('data', this.options.role === 'client' ? 'b' : 'a', octets);
@@ -158,7 +182,7 @@ export class Dnp3Link {
     if (this.ended !== null) return;
     this.options.onWork?.(nowMs);
     this.send(nowMs);
-    this.arm(nowMs);
+    this.arm();
   }
 
   private send(nowMs: EpochMs): void {
@@ -190,21 +214,20 @@ export class Dnp3Link {
     );
   }
 
-  private arm(nowMs: EpochMs): void {
+  private arm(): void {
     if (this.ended !== null) return;
     const dueMs = this.deadlineMs();
     if (dueMs >= this.timerMs) return;
-    if (this.timer !== null) clearTimeout(this.timer);
+    if (this.timer !== null) this.clock.cancel(this.timer);
     this.timerMs = dueMs;
-    const waitMs = Math.min(Math.max(0, dueMs - nowMs), TIMEOUT_MS_MAX);
-    this.timer = setTimeout(() => this.onTimer(), waitMs);
+    this.timer = this.clock.at(dueMs, () => this.onTimer(), PRIORITY.wire);
   }
 
   private onTimer(): void {
     this.timer = null;
     this.timerMs = Number.POSITIVE_INFINITY;
     if (this.ended !== null) return;
-    const nowMs = liveNowMs();
+    const nowMs = this.clock.nowMs();
     const { silenceMs, stallMs } = this.limits;
     if (silenceMs !== null && nowMs >= this.heardMs + silenceMs) return this.finish({ kind: 'silent', silenceMs });
     if (this.stalledMs !== null && nowMs >= this.stalledMs + stallMs) return this.finish({ kind: 'stalled', stallMs });
@@ -212,13 +235,13 @@ export class Dnp3Link {
     if (sessionMs !== null && nowMs >= sessionMs) {
       this.options.end.timeout(nowMs);
       this.work(nowMs);
-    } else this.arm(nowMs);
+    } else this.arm();
   }
 
   private finish(ended: LinkEnded): void {
     if (this.ended !== null) return;
     this.ended = ended;
-    if (this.timer !== null) clearTimeout(this.timer);
+    if (this.timer !== null) this.clock.cancel(this.timer);
     const { socket, end, role } = this.options;
     const own = role === 'client' ? 'a' : 'b';
     this.tell('fin', ended.kind === 'peer-closed' ? (own === 'a' ? 'b' : 'a') : own, NO_OCTETS);
@@ -228,7 +251,7 @@ export class Dnp3Link {
     socket.resume();
     const grace = setTimeout(() => socket.destroy(), CLOSE_MS);
     void this.gone.then(() => clearTimeout(grace));
-    const nowMs = liveNowMs();
+    const nowMs = this.clock.nowMs();
     end.disconnected(nowMs);
     this.options.onWork?.(nowMs);
     this.options.onEnded?.(ended);
@@ -236,7 +259,7 @@ export class Dnp3Link {
 
   private tell(kind: LinkSegment['kind'], from: 'a' | 'b', octets: Uint8Array): void {
     const { tap, connection } = this.options;
-    tap?.({ atMs: liveNowMs(), from, connection, kind, octets, lost: false });
+    tap?.({ atMs: this.clock.nowMs(), from, connection, kind, octets, lost: false });
   }
 
   private tapOpening(): void {

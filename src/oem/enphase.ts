@@ -6,6 +6,7 @@ import {
   EVENTS,
   eventOf,
   findEvent,
+  findEventBefore,
   LIST_MAX,
   listOf,
   RESERVE_PCT_MIN,
@@ -30,10 +31,13 @@ import {
   garbled,
   get,
   type HttpStep,
+  inDoubt,
   type Limits,
+  lookBefore,
   postAgain,
   postOnce,
   remove,
+  resumedReply,
   type Script,
   type ScriptClock,
   type SendResult,
@@ -157,7 +161,8 @@ export function readToken(body: Json): { token: string; lifetimeMs: number } | n
 function scriptOf(job: OemJob, ctx: Ctx): Script {
   switch (job.kind) {
     case 'control':
-      return job.mode === 'reset' ? reset(job, ctx) : control(job, ctx);
+      if (job.mode === 'reset') return reset(job, ctx);
+      return job.resume === true ? resume(job, ctx) : control(job, ctx);
     case 'cancel':
       return cancel(job, job.vendorRef, ctx);
     case 'read-command':
@@ -198,6 +203,25 @@ function* control(job: Control, ctx: Ctx): Script {
     return ref === null ? garbled(job.jobId, 'event_id') : { kind: 'accepted', jobId: job.jobId, vendorRef: ref };
   }
   return failReply(job.jobId, sent);
+}
+
+/** A control that may have been sent before a restart: it is looked for first, by the event it would have become then. */
+function* resume(job: Control, ctx: Ctx): Script {
+  const programId = yield* programOf(job, ctx);
+  if (typeof programId !== 'string') return inDoubt(programId);
+  const event = eventOf(job, programId, Math.min(ctx.clock.nowMs, job.startMs));
+  if (typeof event === 'string') return { kind: 'refused', jobId: job.jobId, code: 'not-expressible', message: event };
+  const before = yield* lookBefore({
+    readBack: listOf(job.vendorDeviceId, programId),
+    find: (body) => findEventBefore(body, event),
+  });
+  const reply = resumedReply(job, before, ctx.clock.nowMs);
+  if (reply === null) return yield* control(job, ctx);
+  if (reply.kind === 'accepted') {
+    const memory = ctx.memory(job.vendorDeviceId);
+    memory.busyMs = Math.max(memory.busyMs, job.endMs);
+  }
+  return reply;
 }
 
 /** The program to book on, read from the site's application when it is not known; or the reply that ends the job. */

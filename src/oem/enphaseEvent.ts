@@ -66,7 +66,9 @@ export const EVENTS = '/api/v2/events';
 
 export const LIST_MAX = 20;
 export const listOf = (site: string, programId: string): HttpStep =>
-  get(`${EVENTS}?program_id=${encodeURIComponent(programId)}&site_id=${site}&page_size=${LIST_MAX}`);
+  get(
+    `${EVENTS}?program_id=${encodeURIComponent(programId)}&site_id=${encodeURIComponent(site)}&page_size=${LIST_MAX}`,
+  );
 
 /** The clocks of both sides may differ by this much when created_at is compared with the time of sending [ms]. */
 const SKEW_MS = 2_000;
@@ -85,6 +87,27 @@ export function findEvent(body: Json, event: EventBody, sentMs: EpochMs): string
     if (!isGone && isOurs && createdMs !== null && createdMs >= sentMs - SKEW_MS) return textOf(item, 'event_id');
   }
   return null;
+}
+
+/**
+ * As findEvent, for an event that may have been made before a restart: when is not known, so its figures and its end tell.
+ * An older one of ours with the same figures and end that is still open is as good: the device does the same. One that was
+ * cancelled may or may not be ours, which says nothing.
+ */
+export function findEventBefore(body: Json, event: EventBody): string | null | undefined {
+  const items = recordsOf(body, 'eventList', LIST_MAX);
+  if (items === null) return undefined;
+  let gone = false;
+  for (const item of items) {
+    const detail = recordsOf(item, 'events', 10)?.[0];
+    const endMs = detail === undefined ? null : timeOf(detail, 'end_time');
+    if (detail === undefined || endMs === null || minute(endMs) !== event.end_time) continue;
+    if (textOf(detail, 'mode') !== event.mode || detail.rate_watt !== event.rate_watt) continue;
+    const status = textOf(detail, 'event_status');
+    if (status !== 'deleted' && status !== 'stopped') return textOf(item, 'event_id') ?? undefined;
+    gone = true;
+  }
+  return gone ? undefined : null;
 }
 
 const STATUS: Readonly<Record<string, VendorCommandStatus>> = {

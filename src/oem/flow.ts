@@ -1,11 +1,20 @@
 import type { EpochMs } from '../domain/units.ts';
+import type { OemHealth } from '../ports/oem.ts';
+import type { RandomStream } from '../ports/random.ts';
 import { createLimiter } from './limiter.ts';
 import type { Limits } from './script.ts';
 
 /**
  * How fast a session may send: the quotas (limiter.ts), a pause after 429 that doubles while they go on, a window of
  * exchanges under way that halves on 429 and grows by one on each success (additive increase, multiplicative decrease,
- * RFC 5681), and a circuit that opens after FAILURES_MAX failures in a row and then lets single probes through.
+ * RFC 5681), and a circuit:
+ *
+ *   closed ──FAILURES_MAX failures in a row──> open ──pause over──> half-open ──the probe succeeds──> closed
+ *                                                ^                     │
+ *                                                └─ twice the pause ───┘ it fails
+ *
+ * With a random stream each open pause is drawn from the upper half of its length, so that many sessions which lose one
+ * cloud do not come back together.
  */
 export interface Flow {
   freeMs(nowMs: EpochMs): EpochMs;
@@ -17,6 +26,7 @@ export interface Flow {
   throttled(retryAfterS: number | null, nowMs: EpochMs): void;
   /** Why nothing may be sent now; null = it may. */
   reason(nowMs: EpochMs): string | null;
+  health(nowMs: EpochMs): OemHealth;
 }
 
 const FAILURES_MAX = 5;
@@ -25,7 +35,7 @@ const PAUSE_MS_MAX = 60_000;
 const OPEN_MS_MIN = 10_000;
 const OPEN_MS_MAX = 300_000;
 
-export function createFlow(limits: Limits): Flow {
+export function createFlow(limits: Limits, random: RandomStream | null = null): Flow {
   const limiter = createLimiter(limits);
   let window = limits.inFlightMax;
   let pausedMs: EpochMs = 0;
@@ -54,7 +64,8 @@ export function createFlow(limits: Limits): Flow {
       if (failures < FAILURES_MAX) return;
       window = 1;
       const openMs = Math.min(OPEN_MS_MAX, OPEN_MS_MIN * 2 ** Math.min(10, failures - FAILURES_MAX));
-      pause(nowMs + openMs, `circuit open after ${failures} failures in a row`);
+      const shareOf = random === null ? 1 : random.uniform(0.5, 1);
+      pause(nowMs + Math.round(openMs * shareOf), `circuit open after ${failures} failures in a row`);
     },
     throttled: (retryAfterS, nowMs) => {
       // Answers that were under way when the pause began say nothing new.
@@ -67,6 +78,13 @@ export function createFlow(limits: Limits): Flow {
     reason: (nowMs) => {
       if (nowMs < pausedMs) return pauseWhy;
       return limiter.freeMs(nowMs) > nowMs ? 'the rate limit is used up' : null;
+    },
+    health: (nowMs) => {
+      const isPaused = nowMs < pausedMs;
+      const isBroken = failures >= FAILURES_MAX;
+      if (isPaused) return { circuit: isBroken ? 'open' : 'closed', pausedUntilMs: pausedMs, why: pauseWhy };
+      if (!isBroken) return { circuit: 'closed', pausedUntilMs: null, why: null };
+      return { circuit: 'half-open', pausedUntilMs: null, why: `${failures} failures in a row` };
     },
   };
 }

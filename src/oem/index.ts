@@ -1,4 +1,5 @@
 import type { OemCapabilities, OemId, OemSession } from '../ports/oem.ts';
+import type { RandomStream } from '../ports/random.ts';
 import { ENPHASE_CAPABILITIES, enphaseDialect } from './enphase.ts';
 import type { Limits } from './script.ts';
 import { createSession } from './session.ts';
@@ -12,6 +13,8 @@ export interface OemConfig {
   readonly apiKey: string;
   /** Replaces single limits of the cloud's own. */
   readonly limits?: Partial<Limits>;
+  /** For the jitter of the circuit's pauses; absent = none. */
+  readonly random?: RandomStream;
 }
 
 /** What each cloud can do; each figure's source stands beside it in the dialect. */
@@ -25,10 +28,10 @@ export const CAPABILITIES: Readonly<Record<OemId, OemCapabilities>> = {
 export function createOemSession(oem: OemId, config: OemConfig): OemSession {
   switch (oem) {
     case 'enphase':
-      return createSession(enphaseDialect(config));
+      return createSession(enphaseDialect(config), config.random);
     case 'solaredge':
-      return createSession(solaredgeDialect(config));
+      return createSession(solaredgeDialect(config), config.random);
     case 'tesla':
-      return createSession(teslaDialect(config));
+      return createSession(teslaDialect(config), config.random);
   }
 }

@@ -18,6 +18,8 @@ export interface HttpStep {
   readonly body: string;
   /** The site whose daily quota it counts against. */
   readonly quotaSite: string | null;
+  /** Does not leave after this; null = the deadline of the job is all. */
+  readonly notAfterMs: EpochMs | null;
 }
 
 export type Answer =
@@ -76,6 +78,7 @@ export const get = (path: string, quotaSite: string | null = null): HttpStep => 
   path,
   body: '',
   quotaSite,
+  notAfterMs: null,
 });
 
 /** A write that must not happen twice. */
@@ -86,6 +89,7 @@ export const postOnce = (path: string, body: unknown): HttpStep => ({
   path,
   body: JSON.stringify(body),
   quotaSite: null,
+  notAfterMs: null,
 });
 
 /** A write that may be repeated: the second one changes nothing. */
@@ -98,6 +102,7 @@ export const remove = (path: string): HttpStep => ({
   path,
   body: '',
   quotaSite: null,
+  notAfterMs: null,
 });
 
 /** The reply for an answer that is not 'ok', when the script has nothing better to do with it. */
@@ -153,8 +158,8 @@ export function* sendOnce(options: {
   readonly find: (body: Record<string, unknown>) => string | null | undefined;
   readonly notAfterMs: EpochMs;
 }): Script<SendResult> {
-  const { clock, readBack, find } = options;
-  const first = yield options.step;
+  const { clock, readBack, find, notAfterMs } = options;
+  const first = yield { ...options.step, notAfterMs };
   if (first.kind !== 'doubtful') return first;
   for (const pauseMs of [0, SETTLE_MS]) {
     if (pauseMs > 0) yield { kind: 'wait', ms: pauseMs };
@@ -167,12 +172,63 @@ export function* sendOnce(options: {
     }
   }
   if (clock.nowMs >= options.notAfterMs) return { kind: 'doubtful', why: `${first.why}; not seen when read back` };
-  const second = yield options.again;
+  const second = yield { ...options.again, notAfterMs };
   if (second.kind === 'ok' || second.kind === 'not-sent') return second;
   const seen = yield readBack;
   const ref = seen.kind === 'ok' ? find(seen.body) : undefined;
   return typeof ref === 'string' ? { kind: 'found', ref } : second;
 }
+
+export type Before =
+  | { readonly kind: 'found'; readonly ref: string }
+  /** It is not there, and what may still have been on the way has settled. */
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'doubtful'; readonly why: string };
+
+/**
+ * Looks whether a write that may have left before a restart took effect: at once, and again after SETTLE_MS, in which
+ * what was still on the way arrives or is dropped.
+ * @param find  as of sendOnce; undefined also for an effect that was there and has been undone by somebody
+ */
+export function* lookBefore(options: {
+  readonly readBack: HttpStep;
+  readonly find: (body: Record<string, unknown>) => string | null | undefined;
+}): Script<Before> {
+  let last: Before = { kind: 'absent' };
+  for (const pauseMs of [0, SETTLE_MS]) {
+    if (pauseMs > 0) yield { kind: 'wait', ms: pauseMs };
+    const seen = yield options.readBack;
+    const ref = seen.kind === 'ok' ? options.find(seen.body) : undefined;
+    if (typeof ref === 'string') return { kind: 'found', ref };
+    const why = seen.kind === 'ok' ? 'reading back does not tell' : `reading back: ${describe(seen)}`;
+    last = ref === null ? { kind: 'absent' } : { kind: 'doubtful', why };
+  }
+  return last;
+}
+
+/** The reply that ends a resumed job, or null: it is surely not there and there is time, so it is sent. */
+export function resumedReply(
+  job: { jobId: string; notAfterMs: EpochMs },
+  before: Before,
+  nowMs: EpochMs,
+): OemReply | null {
+  const { jobId } = job;
+  switch (before.kind) {
+    case 'found':
+      return { kind: 'accepted', jobId, vendorRef: before.ref };
+    case 'doubtful':
+      return { kind: 'unknown', jobId, message: before.why };
+    case 'absent':
+      if (nowMs <= job.notAfterMs) return null;
+      return { kind: 'not-sent', jobId, message: 'it was not there when read back, and its time has passed' };
+  }
+}
+
+/** A job that may have been sent before the restart is not 'not-sent' because nothing more was sent of it. */
+export const inDoubt = (reply: OemReply): OemReply =>
+  reply.kind === 'not-sent' || reply.kind === 'refused'
+    ? { kind: 'unknown', jobId: reply.jobId, message: `it may have been sent before the restart; ${reply.message}` }
+    : reply;
 
 export const describe = (answer: Answer): string => {
   switch (answer.kind) {

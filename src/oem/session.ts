@@ -1,12 +1,23 @@
 import type { EpochMs } from '../domain/units.ts';
 import type { HttpOutcome, HttpResponse } from '../ports/http.ts';
-import type { OemHttpOut, OemJob, OemReply, OemSession } from '../ports/oem.ts';
+import type { OemHealth, OemHttpOut, OemJob, OemReply, OemSession } from '../ports/oem.ts';
+import type { RandomStream } from '../ports/random.ts';
 import { createFifo, type Fifo } from './fifo.ts';
 import { backoffMs, createFlow, type Flow } from './flow.ts';
 import { createHeap } from './heap.ts';
 import { readBody } from './read.ts';
 import type { Answer, Dialect, HttpStep, ScriptClock, Step } from './script.ts';
-import { type Alarm, isWrite, type Queued, rankOf, replaces, retryAfterS, type Task } from './task.ts';
+import {
+  type Alarm,
+  isResumed,
+  isWrite,
+  notSent,
+  type Queued,
+  rankOf,
+  replaces,
+  retryAfterS,
+  type Task,
+} from './task.ts';
 import { createTokenKeeper, type TokenKeeper } from './token.ts';
 
 /**
@@ -26,6 +37,8 @@ import { createTokenKeeper, type TokenKeeper } from './token.ts';
  *   4, RFC 9110 15.6.4). Any other failure of it is 'doubtful' and goes to the script, which reads back (sendOnce).
  * - At QUEUE_MAX jobs a new read ends 'not-sent' at once; controls and cancels have CONTROL_EXTRA places more. At
  *   LANE_MAX writes waiting for one device a new one ends 'not-sent'.
+ * - A control that is resumed after a restart may have been sent before: it is read back even after notAfterMs, and it
+ *   never ends 'not-sent' unless reading back showed that it is not there.
  * - A newer control that overlaps one which still waits for its turn at the same device replaces it.
  */
 export const QUEUE_MAX = 20_000;
@@ -36,7 +49,9 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** Tries of a safe step that got no usable answer. */
 const TRIES_MAX = 4;
 
-export const createSession = (dialect: Dialect): OemSession => new Session(dialect);
+/** @param random  for the jitter of the circuit; absent = none */
+export const createSession = (dialect: Dialect, random: RandomStream | null = null): OemSession =>
+  new Session(dialect, random);
 
 class Session implements OemSession {
   readonly oem: OemSession['oem'];
@@ -56,11 +71,11 @@ class Session implements OemSession {
   #out: OemHttpOut[] = [];
   #replies: OemReply[] = [];
 
-  constructor(dialect: Dialect) {
+  constructor(dialect: Dialect, random: RandomStream | null) {
     this.oem = dialect.oem;
     this.capabilities = dialect.capabilities;
     this.#dialect = dialect;
-    this.#flow = createFlow(dialect.limits);
+    this.#flow = createFlow(dialect.limits, random);
     this.#token = createTokenKeeper(dialect.auth, dialect.oem);
   }
 
@@ -68,7 +83,7 @@ class Session implements OemSession {
     if (this.#active.has(job.jobId)) return;
     const max = rankOf(job) === 0 ? QUEUE_MAX + CONTROL_EXTRA : QUEUE_MAX;
     if (this.#active.size + this.#queued >= max) {
-      this.#replies.push({ kind: 'not-sent', jobId: job.jobId, message: `${max} jobs are waiting already` });
+      this.#replies.push(notSent(job, `${max} jobs are waiting already`));
       return;
     }
     const patienceMs = this.#dialect.capabilities.telemetryPeriodMs;
@@ -116,6 +131,11 @@ class Session implements OemSession {
     return nextMs === Number.POSITIVE_INFINITY ? null : nextMs;
   }
 
+  health(nowMs: EpochMs): OemHealth {
+    const health = this.#flow.health(nowMs);
+    return { ...health, why: health.why ?? this.#token.reason() };
+  }
+
   takeOutput(): OemHttpOut[] {
     const out = this.#out;
     this.#out = [];
@@ -156,27 +176,21 @@ class Session implements OemSession {
       if (older === undefined || !replaces(job, older)) continue;
       lane.splice(i, 1);
       this.#queued -= 1;
-      this.#replies.push({ kind: 'not-sent', jobId: older.jobId, message: `replaced by the newer job ${job.jobId}` });
+      this.#replies.push(notSent(older, `replaced by the newer job ${job.jobId}`));
     }
     if (lane.length >= LANE_MAX) {
-      this.#replies.push({
-        kind: 'not-sent',
-        jobId: job.jobId,
-        message: `${LANE_MAX} writes for the device are waiting`,
-      });
+      this.#replies.push(notSent(job, `${LANE_MAX} writes for the device are waiting`));
       return;
     }
     lane.push(queued);
     this.#queued += 1;
   }
 
-  #start({ job, deadlineMs }: Queued, nowMs: EpochMs): void {
+  #start(queued: Queued, nowMs: EpochMs): void {
+    const { job } = queued;
+    const deadlineMs = isResumed(job) ? Math.max(queued.deadlineMs, nowMs + DOUBT_MS) : queued.deadlineMs;
     if (nowMs >= deadlineMs) {
-      this.#replies.push({
-        kind: 'not-sent',
-        jobId: job.jobId,
-        message: 'its time had passed before it could be sent',
-      });
+      this.#replies.push(notSent(job, 'its time had passed before it could be sent'));
       if (isWrite(job)) this.#leaveLane(job, nowMs);
       return;
     }
@@ -314,6 +328,10 @@ class Session implements OemSession {
   #send(task: Task, step: HttpStep, nowMs: EpochMs): void {
     if (step.quotaSite !== null && !this.#flow.siteFree(step.quotaSite, nowMs)) {
       this.#resume(task, { kind: 'not-sent', why: `the day's quota of site ${step.quotaSite} is used up` }, nowMs);
+      return;
+    }
+    if (step.notAfterMs !== null && nowMs > step.notAfterMs) {
+      this.#resume(task, { kind: 'not-sent', why: 'its time had passed before it could be sent' }, nowMs);
       return;
     }
     this.#flow.sent(step.quotaSite, nowMs);

@@ -21,9 +21,11 @@ import {
   garbled,
   get,
   type Limits,
+  lookBefore,
   postAgain,
   postOnce,
   remove,
+  resumedReply,
   type Script,
   type ScriptClock,
   sendOnce,
@@ -125,7 +127,7 @@ const siteOf = (id: string): string => `/control/v1/sites/${encodeURIComponent(i
 function* control(job: Control, mode: 'charge' | 'discharge' | 'idle', ctx: Ctx): Script {
   const { clock } = ctx;
   const { jobId } = job;
-  if (job.endMs <= clock.nowMs) {
+  if (job.endMs <= clock.nowMs && job.resume !== true) {
     return { kind: 'refused', jobId, code: 'not-expressible', message: 'it would end before it starts' };
   }
   const profile = {
@@ -138,6 +140,12 @@ function* control(job: Control, mode: 'charge' | 'discharge' | 'idle', ctx: Ctx)
     allowExport: job.route === 'grid_services' && mode === 'discharge',
   };
   const path = `${siteOf(job.vendorDeviceId)}/profiles`;
+  if (job.resume === true) {
+    const find = (body: Json): string | null | undefined => findProfileBefore(body, profile);
+    const before = yield* lookBefore({ readBack: get(path), find });
+    const reply = resumedReply(job, before, clock.nowMs);
+    if (reply !== null) return reply;
+  }
   const sentMs = clock.nowMs;
   const step = postOnce(path, profile);
   const sent = yield* sendOnce({
@@ -156,17 +164,30 @@ function* control(job: Control, mode: 'charge' | 'discharge' | 'idle', ctx: Ctx)
 const LISTED_MAX = 20;
 const SKEW_MS = 2_000;
 
-function findProfile(
-  body: Json,
-  wanted: { mode: string; powerW: number | null; endTime: string },
-  sentMs: EpochMs,
-): string | null | undefined {
+type Wanted = { readonly mode: string; readonly powerW: number | null; readonly endTime: string };
+
+const isLike = (item: Json, wanted: Wanted): boolean =>
+  item.mode === wanted.mode && item.powerW === wanted.powerW && item.endTime === wanted.endTime;
+
+/**
+ * As findProfile, for a profile that may have been made before a restart: its figures and its end tell. A cancelled one may
+ * or may not be ours, which says nothing.
+ */
+function findProfileBefore(body: Json, wanted: Wanted): string | null | undefined {
+  const items = recordsOf(body, 'profiles', LISTED_MAX);
+  const like = items?.filter((item) => isLike(item, wanted));
+  if (like === undefined) return undefined;
+  const open = like.find((item) => item.status !== 'cancelled');
+  if (open !== undefined) return textOf(open, 'profileId') ?? undefined;
+  return like.length > 0 ? undefined : null;
+}
+
+function findProfile(body: Json, wanted: Wanted, sentMs: EpochMs): string | null | undefined {
   const items = recordsOf(body, 'profiles', LISTED_MAX);
   if (items === null) return undefined;
   for (const item of items) {
     const createdMs = timeOf(item, 'createdAt');
-    const isOurs = item.mode === wanted.mode && item.powerW === wanted.powerW && item.endTime === wanted.endTime;
-    if (isOurs && item.status !== 'cancelled' && createdMs !== null && createdMs >= sentMs - SKEW_MS) {
+    if (isLike(item, wanted) && item.status !== 'cancelled' && createdMs !== null && createdMs >= sentMs - SKEW_MS) {
       return textOf(item, 'profileId');
     }
   }

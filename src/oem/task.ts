@@ -1,6 +1,6 @@
 import type { EpochMs } from '../domain/units.ts';
 import type { HttpResponse } from '../ports/http.ts';
-import type { OemJob } from '../ports/oem.ts';
+import type { OemJob, OemReply } from '../ports/oem.ts';
 import type { HttpStep, Script } from './script.ts';
 
 /** A job under way in a session, and the rules that need nothing but the job. */
@@ -49,6 +49,21 @@ export const rankOf = (job: OemJob): Rank => {
 
 export const isWrite = (job: OemJob): boolean =>
   job.kind === 'control' || job.kind === 'cancel' || job.kind === 'enroll';
+
+/** It may have been sent before a restart; a reset is read first in any case, and one whose time is over undoes nothing. */
+export const isResumed = (job: OemJob): boolean =>
+  job.kind === 'control' && job.resume === true && job.mode !== 'reset';
+
+/** The reply to a job that this session did not send. */
+export function notSent(job: OemJob, message: string): OemReply {
+  const { jobId } = job;
+  if (job.kind !== 'control' || job.resume !== true) return { kind: 'not-sent', jobId, message };
+  return {
+    kind: 'unknown',
+    jobId,
+    message: `it may have been sent before the restart, and was not read back: ${message}`,
+  };
+}
 
 /** A newer control takes the place of one that has not begun, when their windows overlap. */
 export function replaces(newer: OemJob, older: OemJob): boolean {

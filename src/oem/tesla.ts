@@ -10,6 +10,7 @@ import {
   failReply,
   garbled,
   get,
+  inDoubt,
   type Limits,
   postAgain,
   type Script,
@@ -129,7 +130,8 @@ export function teslaDialect(config: TeslaConfig): Dialect {
 function scriptOf(job: OemJob, ctx: Ctx): Script {
   switch (job.kind) {
     case 'control':
-      return job.mode === 'reset' ? restore(job, ctx) : control(job, job.mode, ctx);
+      if (job.mode === 'reset') return restore(job, ctx);
+      return job.resume === true ? resume(job, job.mode, ctx) : control(job, job.mode, ctx);
     case 'cancel':
       return restore(job, ctx);
     case 'read-command':
@@ -198,9 +200,18 @@ function* control(job: Control, mode: Mode, ctx: Ctx): Script {
     if (soc === null) return { kind: 'not-sent', jobId, message: 'percentage_charged is not valid' };
     pct = Math.ceil(soc);
   }
-  const failed = yield* writeAll(vendorDeviceId, info.settings, recipeOf(mode, pct, before), ctx);
+  const want = recipeOf(mode, pct, before);
+  const failed = yield* writeAll({ site: vendorDeviceId, now: info.settings, want, notAfterMs: job.notAfterMs }, ctx);
   if (failed !== null) return partial(jobId, failed);
   return { kind: 'accepted', jobId, vendorRef: `${mode}/${pct}` };
+}
+
+/**
+ * A control that may have been sent before a restart. Settings are read first and are absolute, so writing what differs is
+ * no second effect; what was written before and by whom cannot be told, so nothing of it ends 'not-sent'.
+ */
+function* resume(job: Control, mode: Mode, ctx: Ctx): Script {
+  return inDoubt(yield* control(job, mode, ctx));
 }
 
 /** Settings that look like an event of ours were left behind by a session before this one; self-powered is the default. */
@@ -226,8 +237,16 @@ function partial(jobId: string, { written, answer }: Failure): OemReply {
   return { kind: 'unknown', jobId, message: `${written} settings were written, then: ${describe(answer)}` };
 }
 
+interface Change {
+  readonly site: string;
+  readonly now: Settings;
+  readonly want: Settings;
+  /** Nothing is written after this; null = whenever. */
+  readonly notAfterMs: EpochMs | null;
+}
+
 /** Writes what differs, the mode last, because it sets the rest going. */
-function* writeAll(site: string, now: Settings, want: Settings, ctx: Ctx): Script<Failure | null> {
+function* writeAll({ site, now, want, notAfterMs }: Change, ctx: Ctx): Script<Failure | null> {
   const memory = ctx.memory(site);
   const steps: { leaf: string; body: unknown }[] = [];
   if (now.reservePct !== want.reservePct)
@@ -246,7 +265,7 @@ function* writeAll(site: string, now: Settings, want: Settings, ctx: Ctx): Scrip
   if (now.mode !== want.mode) steps.push({ leaf: 'operation', body: { default_real_mode: want.mode } });
   let written = 0;
   for (const { leaf, body } of steps) {
-    const answer = yield postAgain(pathOf(site, leaf), body);
+    const answer = yield { ...postAgain(pathOf(site, leaf), body), notAfterMs };
     memory.info = null;
     if (answer.kind !== 'ok') return { written, answer };
     written += 1;
@@ -261,7 +280,7 @@ function* restore(job: { jobId: string; vendorDeviceId: string }, ctx: Ctx): Scr
   const info = yield* readInfo(vendorDeviceId, ctx, 0);
   if ('kind' in info) return unsentReply(jobId, info);
   const want = memory.before?.settings ?? ownOf(info.settings);
-  const failed = yield* writeAll(vendorDeviceId, info.settings, want, ctx);
+  const failed = yield* writeAll({ site: vendorDeviceId, now: info.settings, want, notAfterMs: null }, ctx);
   if (failed !== null) return partial(jobId, failed);
   memory.before = null;
   return { kind: 'accepted', jobId, vendorRef: 'own-settings' };

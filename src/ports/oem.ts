@@ -48,6 +48,8 @@ export type OemJob =
       /** Ceiling for charging [%]. */
       readonly reservePctMax: number;
       readonly notAfterMs: EpochMs;
+      /** It may have been sent before a restart: begins with reading back, and is sent only if it surely is not there. */
+      readonly resume?: true;
     }
   | { readonly kind: 'cancel'; readonly jobId: string; readonly vendorDeviceId: string; readonly vendorRef: string }
   | {
@@ -103,9 +105,20 @@ export interface OemHttpOut {
   readonly timeoutMs: EpochMs;
 }
 
+/** How the way to a cloud is, seen from here. */
+export interface OemHealth {
+  /** 'open': nothing is sent after failures in a row; 'half-open': single requests try whether it is back. */
+  readonly circuit: 'closed' | 'half-open' | 'open';
+  /** Nothing is sent before; null = no pause. */
+  readonly pausedUntilMs: EpochMs | null;
+  /** What is wrong, in words; null = nothing. */
+  readonly why: string | null;
+}
+
 export interface OemSession {
   readonly oem: OemId;
   readonly capabilities: OemCapabilities;
+  health(nowMs: EpochMs): OemHealth;
   submit(job: OemJob, nowMs: EpochMs): void;
   receive(requestId: number, outcome: HttpOutcome, nowMs: EpochMs): void;
   /** Must be called at or after nextTimeoutMs(). */

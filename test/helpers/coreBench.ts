@@ -1,5 +1,5 @@
 import { Core, type CoreOutput } from '../../src/core/core.ts';
-import type { CoreInput, Effect } from '../../src/core/input.ts';
+import type { CoreInput, Effect, Refusal } from '../../src/core/input.ts';
 import { type CoreSettings, defaultSettings } from '../../src/core/settings.ts';
 import type { BatteryState } from '../../src/domain/battery.ts';
 import type { CommandInput, CommandOutcome, TerminalStatus } from '../../src/domain/command.ts';
@@ -90,7 +90,7 @@ export class Bench {
   readonly settings: CoreSettings;
   readonly facts: { atMs: number; fact: Fact }[] = [];
   readonly sent: Sent[] = [];
-  readonly refusals: { what: string; why: string }[] = [];
+  readonly refusals: Refusal[] = [];
   readonly inputs: { input: CoreInput; atMs: number }[] = [];
   nowMs: number;
   answer: (job: OemJob, deviceId: string) => Answer;

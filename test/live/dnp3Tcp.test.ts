@@ -4,9 +4,9 @@ import { randomSource } from '../../harness/kernel/random.ts';
 import { createRtac } from '../../simulators/rtac/rtac.ts';
 import { encodeFrame, PRIMARY } from '../../src/dnp3/link/frame.ts';
 import type { Measurement } from '../../src/dnp3/master/measurements.ts';
-import { LiveScheduler } from '../../src/live/dnp3Clock.ts';
 import { Dnp3Server } from '../../src/live/dnp3Server.ts';
 import { type Dnp3End, Dnp3Link, endWords, type LinkEnded } from '../../src/live/dnp3Tcp.ts';
+import { SteppedClock } from '../../src/live/steppedClock.ts';
 import { RTAC } from '../unit/field/bench.ts';
 import {
   bareSocket,
@@ -116,7 +116,7 @@ describe('master and outstation over TCP', () => {
   });
 
   test("a battery behind an RTAC follows a set-point on the machine's clock", async () => {
-    const scheduler = new LiveScheduler();
+    const scheduler = new SteppedClock();
     const rtac = createRtac({ ...RTAC, addresses: { master: 1, outstation: OUTSTATION } }, scheduler);
     let link: Dnp3Link | null = null;
     rtac.onOutput(() => link?.flush());

@@ -1,93 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createEnphaseCloud } from '../../simulators/oem/enphase.ts';
 import { readBasic } from '../../simulators/oem/http.ts';
-import { createSolaredgeCloud } from '../../simulators/oem/solaredge.ts';
-import { createTeslaCloud } from '../../simulators/oem/tesla.ts';
-import { isOpen, type TimedCommand } from '../../simulators/oem/timed.ts';
+import { isOpen } from '../../simulators/oem/timed.ts';
 import { backoffMs } from '../../src/oem/flow.ts';
 import { createHeap } from '../../src/oem/heap.ts';
-import { createOemSession } from '../../src/oem/index.ts';
 import { createLimiter } from '../../src/oem/limiter.ts';
 import { basic } from '../../src/oem/read.ts';
 import type { OemId, OemJob } from '../../src/ports/oem.ts';
-import {
-  CREDENTIALS,
-  controlJob,
-  devices,
-  type Fate,
-  OemPair,
-  START_MS,
-  TestClock,
-  TestFleet,
-  testRandom,
-} from '../helpers/oemPair.ts';
-
-/**
- * Promises under a bad network: delays up to the request's time-out and beyond, lost requests, lost answers, 429, tokens
- * revoked, garbage. A lost request is drawn as lost for good: sendOnce relies on SETTLE_MS being longer than what a
- * request given up can still linger, so delays stay below 20 s here.
- */
-const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
-const oemId = fc.constantFrom(...OEMS);
-
-const fate: fc.Arbitrary<Fate> = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({ thereMs: fc.integer({ min: 1, max: 400 }), backMs: fc.integer({ min: 1, max: 400 }) }),
-  },
-  { weight: 1, arbitrary: fc.record({ thereMs: fc.constant(null), backMs: fc.constant(null) }) },
-  { weight: 2, arbitrary: fc.record({ thereMs: fc.integer({ min: 1, max: 20_000 }), backMs: fc.constant(null) }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({ thereMs: fc.integer({ min: 1, max: 20_000 }), backMs: fc.integer({ min: 1, max: 20_000 }) }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      thereMs: fc.constant(50),
-      backMs: fc.constant(50),
-      garbage: fc.oneof(
-        fc.constantFrom('', '{}', '[]', 'null', '<html>', '{"access_token":1}', '{"event_id":5}'),
-        fc.json(),
-      ),
-    }),
-  },
-);
-
-const trouble = fc.record({
-  atMs: fc.integer({ min: 0, max: 300_000 }),
-  what: fc.constantFrom('throttle' as const, 'free' as const, 'revoke' as const, 'down' as const, 'up' as const),
-});
-
-interface World {
-  readonly p: OemPair;
-  readonly commands: (site: string) => readonly TimedCommand[];
-}
-
-function world(oem: OemId): World {
-  const clock = new TestClock(START_MS);
-  const fleet = new TestFleet(clock);
-  const options = {
-    scheduler: clock,
-    random: testRandom(7),
-    fleet,
-    devices: devices(3),
-    behaviour: { deliveryFailureRatio: 0, commandTailRatio: 0 },
-    credentials: CREDENTIALS,
-    programs: [{ programId: 'prog-1' }],
-  };
-  const session = createOemSession(oem, CREDENTIALS);
-  if (oem === 'enphase') {
-    const cloud = createEnphaseCloud(options);
-    return { p: new OemPair({ clock, fleet, cloud, session }), commands: cloud.events };
-  }
-  if (oem === 'solaredge') {
-    const cloud = createSolaredgeCloud(options);
-    return { p: new OemPair({ clock, fleet, cloud, session }), commands: cloud.profiles };
-  }
-  return { p: new OemPair({ clock, fleet, cloud: createTeslaCloud(options), session }), commands: () => [] };
-}
+import { controlJob, type Fate, START_MS } from '../helpers/oemPair.ts';
+import { fate, oemId, plan, type Trouble, trouble, type World, world } from '../helpers/oemWorld.ts';
 
 const job = fc.record({
   kind: fc.constantFrom(
@@ -133,26 +54,14 @@ function jobOf(spec: JobSpec, i: number, nowMs: number): OemJob {
   }
 }
 
-function play(
-  oem: OemId,
-  specs: readonly JobSpec[],
-  fates: readonly Fate[],
-  troubles: readonly { atMs: number; what: string }[],
-): World {
+function play(oem: OemId, specs: readonly JobSpec[], fates: readonly Fate[], troubles: readonly Trouble[]): World {
   const w = world(oem);
   const { p } = w;
   p.wire = (_request, n) => fates[n % Math.max(1, fates.length)] ?? { thereMs: 10, backMs: 10 };
   specs.forEach((spec, i) => {
     p.clock.at(START_MS + spec.atMs, () => p.submit(jobOf(spec, i, START_MS + spec.atMs)));
   });
-  for (const t of troubles) {
-    p.clock.at(START_MS + t.atMs, () => {
-      if (t.what === 'throttle') p.cloud.setBehaviour({ throttleFactor: 0 });
-      else if (t.what === 'free') p.cloud.setBehaviour({ throttleFactor: 1 });
-      else if (t.what === 'revoke') p.cloud.revokeTokens();
-      else p.cloud.setBehaviour({ down: t.what === 'down' });
-    });
-  }
+  plan(p, troubles);
   p.run(1_800_000);
   return w;
 }

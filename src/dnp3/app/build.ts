@@ -1,12 +1,12 @@
 import { ByteWriter } from '../util/bytes.ts';
-import { writeFields } from './codec.ts';
+import { packedOctets, writeBits, writeFields, writeIndex } from './codec.ts';
 import { type AppControl, controlOctet } from './control.ts';
-import type { ObjectSpec } from './objects.ts';
-import type { HeaderRange, ObjectValue } from './parse.ts';
+import type { ObjectShape, ObjectSpec } from './objects.ts';
+import { type HeaderRange, isWide, type ObjectValue, prefixOctets } from './parse.ts';
 
 /**
- * Writers of fragments. A section is one object header that grows object by object until the fragment is full; its
- * count or stop index is set right after each object, so a section can be left at any time.
+ * Writers of fragments. Under an object header as many objects are taken room for as the fragment holds, before the first
+ * of them is written: its count or stop index is right from the beginning, and no object has to ask for room again.
  */
 export function startRequest(control: AppControl, functionCode: number, octetsMax = 2048): ByteWriter {
   const writer = new ByteWriter(octetsMax);
@@ -15,110 +15,110 @@ export function startRequest(control: AppControl, functionCode: number, octetsMa
   return writer;
 }
 
-/** Puts control octet and indications in front of objects already written. */
+/** Control octet, function code and indications: 4 octets. */
+const RESPONSE_HEAD_OCTETS = 4;
+
+/** Leaves room for what finishResponse knows: whether a confirm is wanted depends on the objects that follow. */
+export function startResponse(octetsMax = RESPONSE_HEAD_OCTETS): ByteWriter {
+  const writer = new ByteWriter(octetsMax);
+  writer.reserve(RESPONSE_HEAD_OCTETS);
+  return writer;
+}
+
+export const holdsObjects = (response: ByteWriter): boolean => response.length > RESPONSE_HEAD_OCTETS;
+
+/** @returns the whole fragment, a view of the writer's octets */
 export function finishResponse(
+  response: ByteWriter,
   control: AppControl,
   functionCode: number,
   iin: { first: number; second: number },
-  objects: Uint8Array,
 ): Uint8Array {
-  const out = new Uint8Array(4 + objects.length);
-  out.set([controlOctet(control), functionCode, iin.first, iin.second]);
-  out.set(objects, 4);
-  return out;
+  response.octets.set([controlOctet(control), functionCode, iin.first, iin.second]);
+  return response.toOctets();
 }
 
-export interface Section {
-  /** False when the object did not fit; the fragment then ends before it. */
-  append(index: number, fields: readonly number[], octets?: Uint8Array): boolean;
-}
-
-/** One object that ends on an octet; false when it does not fit or is of another shape. */
-function writeObject(writer: ByteWriter, spec: ObjectSpec, fields: readonly number[], octets?: Uint8Array): boolean {
-  const { shape } = spec;
-  if (shape.kind === 'fields') return writeFields(writer, shape.fields, fields);
-  return shape.kind === 'octets' && octets?.length === shape.octets && writer.bytes(octets);
+/** Room for `count` objects behind their header: one each `stride` octets from `at` on, packed ones bit by bit. */
+export interface Room {
+  readonly at: number;
+  readonly count: number;
+  readonly stride: number;
 }
 
 /**
- * Objects with index, qualifier 17 or 28.
- * @returns null when not even the header fits
+ * Writes an object header and takes room for as many of the wanted objects as fit; the caller fills it.
+ * @param qualifier  00 01 (consecutive indices from `start`), 07 08 (a count), 17 28 (each object after its index)
+ * @returns          null when not one fits, or such objects cannot stand there; then nothing is written
  */
-export function indexedSection(writer: ByteWriter, spec: ObjectSpec, prefix: 1 | 2): Section | null {
-  const start = writer.length;
-  const fitted = writer.u8(spec.group) && writer.u8(spec.variation) && writer.u8(prefix === 2 ? 0x28 : 0x17);
-  const countAt = writer.length;
-  if (!fitted || !(prefix === 2 ? writer.u16(0) : writer.u8(0))) {
-    writer.rollback(start);
-    return null;
-  }
-  const countMax = prefix === 2 ? 0xffff : 0xff;
-  let count = 0;
-  return {
-    append(index, fields, octets) {
-      const mark = count === 0 ? start : writer.length;
-      const fits =
-        count < countMax &&
-        (prefix === 2 ? writer.u16(index) : writer.u8(index)) &&
-        writeObject(writer, spec, fields, octets);
-      if (!fits) {
-        writer.rollback(mark);
-        return false;
-      }
-      count += 1;
-      if (prefix === 2) writer.patchU16(countAt, count);
-      else writer.patchU8(countAt, count);
-      return true;
-    },
-  };
-}
-
-/**
- * Consecutive objects, qualifier 00 or 01; the caller appends indices in order without gaps.
- * @returns null when not even the header fits
- */
-export function rangeSection(
+export function openObjects(
   writer: ByteWriter,
   spec: ObjectSpec,
-  at: { start: number; octets: 1 | 2 },
-): Section | null {
+  qualifier: number,
+  wanted: { readonly start: number; readonly count: number },
+): Room | null {
+  const wide = isWide(qualifier);
+  const isRange = qualifier <= 0x01;
+  const prefix = prefixOctets(qualifier);
+  const headOctets = 3 + (wide ? 2 : 1) * (isRange ? 2 : 1);
+  const countMax = (wide ? 0xffff : 0xff) - (isRange ? wanted.start - 1 : 0);
+  const count = Math.min(wanted.count, countMax, objectsIn(writer.free - headOctets, spec.shape, prefix));
+  if (count <= 0) return null;
+  writer.u8(spec.group);
+  writer.u8(spec.variation);
+  writer.u8(qualifier);
+  if (isRange) writeNumber(writer, wanted.start, wide);
+  writeNumber(writer, isRange ? wanted.start + count - 1 : count, wide);
+  const stride = spec.shape.kind === 'packed' ? 0 : prefix + octetsOf(spec.shape);
+  return { at: writer.reserve(roomOctets(spec.shape, count, prefix)), count, stride };
+}
+
+const writeNumber = (writer: ByteWriter, x: number, wide: boolean): boolean => (wide ? writer.u16(x) : writer.u8(x));
+
+/** Octets that so many objects take, each after its index. */
+export const roomOctets = (shape: ObjectShape, count: number, prefix = 0): number =>
+  shape.kind === 'packed' ? packedOctets(count, shape.bits) : count * (prefix + octetsOf(shape));
+
+/** Objects of this shape that stand in so many octets. */
+function objectsIn(octets: number, shape: ObjectShape, prefix: number): number {
+  if (shape.kind === 'packed') return prefix === 0 ? Math.floor((octets * 8) / shape.bits) : 0;
+  return octetsOf(shape) === 0 ? 0 : Math.floor(octets / (prefix + octetsOf(shape)));
+}
+
+const octetsOf = (shape: ObjectShape): number =>
+  shape.kind === 'fields' || shape.kind === 'octets' ? shape.octets : 0;
+
+/** A whole header with its objects; false (and nothing written) when it does not fit or cannot be written so. */
+export function writeObjects(
+  writer: ByteWriter,
+  spec: ObjectSpec,
+  qualifier: number,
+  objects: readonly ObjectValue[],
+): boolean {
   const mark = writer.length;
-  const wide = at.octets === 2;
-  const put = (x: number): boolean => (wide ? writer.u16(x) : writer.u8(x));
-  const fitted = writer.u8(spec.group) && writer.u8(spec.variation) && writer.u8(wide ? 1 : 0);
-  if (!fitted || !put(at.start) || !put(at.start)) {
-    writer.rollback(mark);
-    return null;
-  }
-  const stopAt = writer.length - at.octets;
-  let count = 0;
-  let packed = 0;
-  const packBit = (value: number, bits: 1 | 2): boolean => {
-    const slot = count % (8 / bits);
-    if (slot === 0) {
-      packed = 0;
-      if (!writer.u8(0)) return false;
-    }
-    packed |= value << (slot * bits);
-    writer.patchU8(writer.length - 1, packed);
+  const room = openObjects(writer, spec, qualifier, { start: objects[0]?.index ?? 0, count: objects.length });
+  const fitted = room?.count === objects.length && fillRoom(writer, room, { spec, qualifier, objects });
+  if (!fitted) writer.rollback(mark);
+  return fitted;
+}
+
+function fillRoom(
+  writer: ByteWriter,
+  room: Room,
+  { spec, qualifier, objects }: { spec: ObjectSpec; qualifier: number; objects: readonly ObjectValue[] },
+): boolean {
+  const { view } = writer;
+  const { shape } = spec;
+  const prefix = prefixOctets(qualifier);
+  return objects.every((o, i) => {
+    const at = room.at + i * room.stride;
+    writeIndex(view, at, prefix, o.index);
+    if (shape.kind === 'packed') writeBits(view, at, i, shape.bits, o.fields[0] ?? 0);
+    if (shape.kind === 'fields') writeFields(view, at + prefix, shape.fields, o.fields);
+    if (shape.kind !== 'octets') return true;
+    if (o.octets?.length !== shape.octets) return false;
+    writer.octets.set(o.octets, at + prefix);
     return true;
-  };
-  return {
-    append(index, fields, octets) {
-      const before = count === 0 ? mark : writer.length;
-      const { shape } = spec;
-      const fits =
-        shape.kind === 'packed' ? packBit(fields[0] ?? 0, shape.bits) : writeObject(writer, spec, fields, octets);
-      if (!fits) {
-        writer.rollback(before);
-        return false;
-      }
-      count += 1;
-      if (wide) writer.patchU16(stopAt, index);
-      else writer.patchU8(stopAt, index);
-      return true;
-    },
-  };
+  });
 }
 
 /** A header without objects: "all" (06), a count (07, 08), a range (00, 01) or the count of a list, as requests use them. */
@@ -152,17 +152,13 @@ export function writeHeaderOnly(writer: ByteWriter, group: number, variation: nu
 }
 
 /** A counted list of objects without index, qualifier 07: times and delays. */
-export function writeCounted(writer: ByteWriter, spec: ObjectSpec, objects: readonly (readonly number[])[]): boolean {
-  const mark = writer.length;
-  const { shape } = spec;
-  const fitted =
-    shape.kind === 'fields' &&
-    objects.length <= 0xff &&
-    writeHeaderOnly(writer, spec.group, spec.variation, { kind: 'count', count: objects.length }) &&
-    objects.every((fields) => writeFields(writer, shape.fields, fields));
-  if (!fitted) writer.rollback(mark);
-  return fitted;
-}
+export const writeCounted = (writer: ByteWriter, spec: ObjectSpec, objects: readonly (readonly number[])[]): boolean =>
+  writeObjects(
+    writer,
+    spec,
+    0x07,
+    objects.map((fields) => ({ index: 0, fields })),
+  );
 
 /** Objects of a length of their own, qualifier 5B; file transfer only. */
 export function writeFree(writer: ByteWriter, spec: ObjectSpec, objects: readonly Uint8Array[]): boolean {
@@ -190,24 +186,6 @@ export function writeIndices(
     writer.u8(wide ? 0x28 : 0x17) &&
     (wide ? writer.u16(indices.length) : writer.u8(indices.length)) &&
     indices.every((i) => (wide ? writer.u16(i) : writer.u8(i)));
-  if (!fitted) writer.rollback(mark);
-  return fitted;
-}
-
-/** A whole header with its objects; false (and nothing written) when it does not fit or cannot be written so. */
-export function writeObjects(
-  writer: ByteWriter,
-  spec: ObjectSpec,
-  qualifier: number,
-  objects: readonly ObjectValue[],
-): boolean {
-  const mark = writer.length;
-  const wide = qualifier === 0x28 || qualifier === 0x01 ? 2 : 1;
-  const section =
-    qualifier === 0x17 || qualifier === 0x28
-      ? indexedSection(writer, spec, wide)
-      : rangeSection(writer, spec, { start: objects[0]?.index ?? 0, octets: wide });
-  const fitted = section !== null && objects.every((o) => section.append(o.index, o.fields, o.octets));
   if (!fitted) writer.rollback(mark);
   return fitted;
 }

@@ -1,5 +1,5 @@
 import { FLAG, FLAG_OVER_RANGE } from './control.ts';
-import type { DataKind, FieldSpec, FieldType, ObjectSpec } from './objects.ts';
+import type { FieldSpec, FieldType, ObjectSpec, PointKind } from './objects.ts';
 
 /**
  * Octets of one object <-> its fields as numbers, in the order of the table, and <-> the point that it tells of. Whoever
@@ -30,12 +30,7 @@ function readField(view: DataView, at: number, type: FieldType): number {
   }
 }
 
-export function writeFields(
-  view: DataView,
-  at: number,
-  fields: readonly FieldSpec[],
-  values: readonly number[],
-): void {
+export function writeFields(view: DataView, at: number, fields: readonly FieldSpec[], values: readonly number[]): void {
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i];
     if (field !== undefined) writeField(view, at + field.at, field.type, values[i] ?? 0);
@@ -62,6 +57,15 @@ function writeField(view: DataView, at: number, type: FieldType, value: number):
       view.setUint32(at, value % 0x1_0000_0000, true);
       return view.setUint16(at + 4, Math.floor(value / 0x1_0000_0000), true);
   }
+}
+
+/** The index before an object; prefixes are of 1 or 2 octets, 0 = there is none. */
+export const readIndex = (view: DataView, at: number, prefix: 1 | 2): number =>
+  prefix === 2 ? view.getUint16(at, true) : view.getUint8(at);
+
+export function writeIndex(view: DataView, at: number, prefix: 0 | 1 | 2, index: number): void {
+  if (prefix === 2) view.setUint16(at, index, true);
+  if (prefix === 1) view.setUint8(at, index);
 }
 
 /** What a point holds: the value as a number (binaries 0 or 1, double-bit 0 to 3), quality, and when it was so. */
@@ -133,7 +137,7 @@ export function pointLayout(spec: ObjectSpec): PointLayout | null {
   return layout;
 }
 
-const stateBitOf = (kind: DataKind | null): 6 | 7 | 8 => {
+const stateBitOf = (kind: PointKind | null): 6 | 7 | 8 => {
   if (kind === 'BI' || kind === 'BOS') return 7;
   return kind === 'DBI' ? 6 : 8;
 };
@@ -145,7 +149,7 @@ const qualityOf = (octet: number, stateBit: number): number => octet & ((1 << st
  * sent as 0 without ONLINE.
  * @param baseMs  for relative times: the common time of occurrence sent before [ms]
  */
-export function writePoint(view: DataView, at: number, layout: PointLayout, point: PointValue, baseMs: number): void {
+function writePoint(view: DataView, at: number, layout: PointLayout, point: PointValue, baseMs: number): void {
   const { flags, value: field, time, stateBit, min, max } = layout;
   const known = !Number.isNaN(point.value);
   const whole = known && layout.isWhole ? Math.round(point.value) : point.value;
@@ -162,6 +166,26 @@ export function writePoint(view: DataView, at: number, layout: PointLayout, poin
   }
 }
 
+/** The object that points are written in, looked up once for a run of them. */
+export interface PointObject {
+  readonly spec: ObjectSpec;
+  readonly layout: PointLayout | null;
+  readonly baseMs: number;
+}
+export const pointObject = (spec: ObjectSpec, baseMs = 0): PointObject => ({ spec, layout: pointLayout(spec), baseMs });
+
+/** Writes object number i of its header: it begins at `at`; packed ones share what begins there. */
+export function writePointObject(
+  out: { readonly octets: Uint8Array; readonly view: DataView },
+  { spec: { shape }, layout, baseMs }: PointObject,
+  { at, i }: { readonly at: number; readonly i: number },
+  point: PointValue,
+): void {
+  if (layout !== null) writePoint(out.view, at, layout, point, baseMs);
+  else if (shape.kind === 'packed') writeBits(out.view, at, i, shape.bits, point.value);
+  else out.octets.set(point.octets ?? [], at);
+}
+
 /**
  * The point in one object; flags are ONLINE where the object has none.
  * @param baseMs  common time of occurrence before it [ms]; null when there was none: a relative time then is none
@@ -172,16 +196,50 @@ export function readPoint(view: DataView, at: number, layout: PointLayout, baseM
   return {
     value: value === null ? octet >>> stateBit : readField(view, at + value.at, value.type),
     flags: qualityOf(octet, stateBit),
-    timeMs: time === null ? null : timeOf(readField(view, at + time.at, time.type), layout, baseMs),
+    timeMs: time === null ? null : timeOf(layout, readField(view, at + time.at, time.type), baseMs),
   };
 }
 
 /** The same from fields that were taken apart before. */
 export function fieldsToPoint(
   spec: ObjectSpec,
-  _kind: DataKind,
+  kind: PointKind,
   fields: readonly number[],
   baseMs: number | null,
 ): PointTold {
   const layout = pointLayout(spec);
+  if (layout === null || spec.shape.kind !== 'fields') return bitPoint(fields[0] ?? 0);
+  const specs = spec.shape.fields;
+  const of = (f: FieldSpec): number => fields[specs.indexOf(f)] ?? 0;
+  const { flags, value, time } = layout;
+  const stateBit = stateBitOf(kind);
+  const octet = flags === null ? FLAG.online : of(flags);
+  return {
+    value: value === null ? octet >>> stateBit : of(value),
+    flags: qualityOf(octet, stateBit),
+    timeMs: time === null ? null : timeOf(layout, of(time), baseMs),
+  };
+}
+
+function timeOf(layout: PointLayout, time: number, baseMs: number | null): number | null {
+  if (!layout.isRelative) return time;
+  return baseMs === null ? null : baseMs + time;
+}
+
+/** Packed objects: bits side by side, lowest first, without quality or time. */
+export const bitPoint = (value: number): PointTold => ({ value, flags: FLAG.online, timeMs: null });
+
+export const packedOctets = (count: number, bits: 1 | 2): number => Math.ceil((count * bits) / 8);
+
+export function readBits(octets: Uint8Array, i: number, bits: 1 | 2): number {
+  const bit = i * bits;
+  return ((octets[bit >>> 3] ?? 0) >>> (bit & 7)) & ((1 << bits) - 1);
+}
+
+export function writeBits(view: DataView, at: number, i: number, bits: 1 | 2, value: number): void {
+  const bit = i * bits;
+  const mask = (1 << bits) - 1;
+  const octetAt = at + (bit >>> 3);
+  const others = view.getUint8(octetAt) & ~(mask << (bit & 7));
+  view.setUint8(octetAt, others | ((value & mask) << (bit & 7)));
 }

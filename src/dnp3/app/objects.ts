@@ -213,7 +213,14 @@ export const OBJECTS: readonly ObjectSpec[] = ROWS.map(([group, variation, role,
   shape: shapeOf(layout),
 }));
 
-const BY_KEY = new Map(OBJECTS.map((o) => [o.group * 256 + o.variation, o]));
+/** Of each group its variations. */
+const BY_GROUP: ObjectSpec[][] = [];
+const enter = (spec: ObjectSpec): void => {
+  BY_GROUP[spec.group] ??= [];
+  const variations = BY_GROUP[spec.group];
+  if (variations !== undefined) variations[spec.variation] = spec;
+};
+for (const spec of OBJECTS) enter(spec);
 
 /** Groups whose variation is the length of their octets, 1 to 255; 0 is "any length" and holds nothing. */
 export const SIZED_GROUPS: Readonly<Record<110 | 111 | 112 | 113, ObjectRole>> = {
@@ -226,12 +233,11 @@ for (const [name, role] of Object.entries(SIZED_GROUPS)) {
   const group = Number(name);
   for (let variation = 0; variation <= 255; variation++) {
     const shape: ObjectShape = variation === 0 ? { kind: 'marker' } : { kind: 'octets', octets: variation };
-    BY_KEY.set(group * 256 + variation, { group, variation, role, point: null, shape });
+    enter({ group, variation, role, point: null, shape });
   }
 }
 
-export const objectSpec = (group: number, variation: number): ObjectSpec | null =>
-  BY_KEY.get(group * 256 + variation) ?? null;
+export const objectSpec = (group: number, variation: number): ObjectSpec | null => BY_GROUP[group]?.[variation] ?? null;
 
 export interface KindGroups {
   readonly staticGroup: number;

@@ -1,10 +1,12 @@
-import { ByteReader } from '../util/bytes.ts';
-import { readFields } from './codec.ts';
+import { ByteReader, viewOf } from '../util/bytes.ts';
+import { packedOctets, readBits, readFields, readIndex } from './codec.ts';
 import { type AppControl, FUNCTION, IIN2, parseControl } from './control.ts';
-import { type ObjectSpec, objectSpec } from './objects.ts';
+import { type ObjectShape, type ObjectSpec, objectSpec } from './objects.ts';
 
 /**
- * A whole fragment is parsed before anything in it acts: a list of controls cut short must operate none of them.
+ * A whole fragment is parsed before anything in it acts: a list of controls cut short must operate none of them. Parsing
+ * finds the headers and proves that the octets of their objects are there; what is in the objects is read by whoever
+ * wants it, and cannot fail any more.
  *
  * Every count is held against the octets that are left before anything is allocated. An object without octets under a
  * qualifier that promises objects is an error, so no loop runs without eating octets. Four-octet ranges and counts
@@ -25,14 +27,45 @@ export type HeaderRange =
   /** Qualifier 5B: each object brings its own length, in requests without objects too. */
   | { readonly kind: 'free'; readonly count: number };
 
-export interface ObjectHeader {
+/** What follows an object header, as a view into the fragment. */
+export interface Content {
+  readonly holds: 'objects' | 'indices';
+  readonly count: number;
+  /** Index of the first one where none stands before each. */
+  readonly first: number;
+  /** Octets of the index before each. */
+  readonly prefix: 0 | 1 | 2;
+  /** Octets from one to the next, index included; 0 where they do not end on octets or each has its own length. */
+  readonly stride: number;
+  readonly octets: Uint8Array;
+}
+
+export const indexAt = ({ first, prefix, stride }: Content, view: DataView, i: number): number =>
+  prefix === 0 ? first + i : readIndex(view, i * stride, prefix);
+
+export class ObjectHeader {
   readonly group: number;
   readonly variation: number;
   readonly qualifier: number;
   readonly spec: ObjectSpec;
   readonly range: HeaderRange;
+  readonly content: Content;
+  private taken: readonly ObjectValue[] | null = null;
+
+  constructor(head: { qualifier: number; spec: ObjectSpec; range: HeaderRange }, content: Content) {
+    this.group = head.spec.group;
+    this.variation = head.spec.variation;
+    this.qualifier = head.qualifier;
+    this.spec = head.spec;
+    this.range = head.range;
+    this.content = content;
+  }
+
   /** Empty where the function carries no objects (READ and its like), except for the indices of 17 and 28. */
-  readonly objects: readonly ObjectValue[];
+  get objects(): readonly ObjectValue[] {
+    this.taken ??= objectsOf(this);
+    return this.taken;
+  }
 }
 
 export interface Fragment {
@@ -108,15 +141,18 @@ function parseHeader(reader: ByteReader, withObjects: boolean): ObjectHeader | P
   if (range.kind === 'range' && range.stop < range.start) return failure('the range ends before it starts');
   const spec = objectSpec(group, variation);
   if (spec === null) return { iin2: IIN2.objectUnknown, why: `g${group}v${variation} is unknown` };
-  const objects =
+  const content =
     withObjects || range.kind === 'free'
-      ? parseObjects(reader, spec, range, prefixOctets(qualifier))
+      ? parseObjects(reader, spec.shape, range, prefixOctets(qualifier))
       : parseIndices(reader, range, prefixOctets(qualifier));
-  if (objects === null) return failure(`the objects of g${group}v${variation} are cut short or cannot stand here`);
-  return { group, variation, qualifier, spec, range, objects };
+  if (content === null) return failure(`the objects of g${group}v${variation} are cut short or cannot stand here`);
+  return new ObjectHeader({ qualifier, spec, range }, content);
 }
 
-const prefixOctets = (qualifier: number): 1 | 2 => (qualifier === 0x28 ? 2 : 1);
+/** Qualifiers whose indices and counts are of two octets. */
+export const isWide = (qualifier: number): boolean => qualifier === 0x01 || qualifier === 0x08 || qualifier === 0x28;
+/** Octets of the index before each object. */
+export const prefixOctets = (qualifier: number): 0 | 1 | 2 => (qualifier === 0x28 ? 2 : qualifier === 0x17 ? 1 : 0);
 
 function parseRange(reader: ByteReader, qualifier: number): HeaderRange | null {
   const range = readRange(reader, qualifier);
@@ -146,83 +182,66 @@ function readRange(reader: ByteReader, qualifier: number): HeaderRange | null {
   }
 }
 
+const NOTHING: Content = { holds: 'objects', count: 0, first: 0, prefix: 0, stride: 0, octets: new Uint8Array(0) };
+
 /** In requests without objects only the indices of 17 and 28 follow. */
-function parseIndices(reader: ByteReader, range: HeaderRange, prefix: 1 | 2): ObjectValue[] | null {
-  if (range.kind !== 'indexed') return [];
-  if (range.count * prefix > reader.remaining) return null;
-  return Array.from({ length: range.count }, () => ({ index: prefix === 2 ? reader.u16() : reader.u8(), fields: [] }));
+function parseIndices(reader: ByteReader, range: HeaderRange, prefix: 0 | 1 | 2): Content | null {
+  if (range.kind !== 'indexed') return NOTHING;
+  const { count } = range;
+  const octets = reader.bytes(count * prefix);
+  return reader.ok ? { holds: 'indices', count, first: 0, prefix, stride: prefix, octets } : null;
 }
 
-function parseObjects(reader: ByteReader, spec: ObjectSpec, range: HeaderRange, prefix: 1 | 2): ObjectValue[] | null {
-  const { shape } = spec;
-  if (range.kind === 'all') return shape.kind === 'marker' ? [] : null;
-  if (shape.kind === 'marker') return null;
-  if (range.kind === 'free' || shape.kind === 'free') return parseFree(reader, spec, range);
-  const count = range.kind === 'range' ? range.stop - range.start + 1 : range.count;
-  const first = range.kind === 'range' ? range.start : 0;
-  if (count === 0) return null;
-  if (shape.kind === 'packed') {
-    if (range.kind === 'indexed') return null;
-    return parsePacked(reader, shape.bits, { first, count });
-  }
-  const size = shape.octets + (range.kind === 'indexed' ? prefix : 0);
-  if (count * size > reader.remaining) return null;
-  if (range.kind === 'range' && shape.kind === 'fields') return parseRun(reader, shape, { first, count });
-  const objects: ObjectValue[] = [];
-  for (let i = 0; i < count; i++) {
-    const index = range.kind === 'indexed' ? (prefix === 2 ? reader.u16() : reader.u8()) : first + i;
-    if (shape.kind === 'octets') objects.push({ index, fields: [], octets: reader.bytes(shape.octets) });
-    else objects.push({ index, fields: readFields(reader, shape.fields) });
-  }
-  return objects;
-}
-
-/**
- * Objects side by side without an index, as static reads answer: a thousand in a poll. Flags and a number, the usual
- * pair, are taken straight from the octets; the room for all of them was checked before.
- */
-function parseRun(
-  reader: ByteReader,
-  shape: Extract<ObjectSpec['shape'], { kind: 'fields' }>,
-  at: { first: number; count: number },
-): ObjectValue[] {
-  const { fields } = shape;
-  const objects: ObjectValue[] = [];
-  const type = fields.length === 2 && fields[0]?.type === 'u8' ? fields[1]?.type : undefined;
-  if (type !== 'f32' && type !== 'i32') {
-    for (let i = 0; i < at.count; i++) objects.push({ index: at.first + i, fields: readFields(reader, fields) });
-    return objects;
-  }
-  const octets = reader.bytes(at.count * shape.octets);
-  const view = new DataView(octets.buffer, octets.byteOffset, octets.length);
-  for (let i = 0; i < at.count; i++) {
-    const from = i * shape.octets;
-    const value = type === 'f32' ? view.getFloat32(from + 1, true) : view.getInt32(from + 1, true);
-    objects.push({ index: at.first + i, fields: [view.getUint8(from), value] });
-  }
-  return objects;
+function parseObjects(reader: ByteReader, shape: ObjectShape, range: HeaderRange, prefix: 0 | 1 | 2): Content | null {
+  if (range.kind === 'all') return shape.kind === 'marker' ? NOTHING : null;
+  if (range.kind === 'free') return shape.kind === 'free' ? parseFree(reader, range.count) : null;
+  const isRange = range.kind === 'range';
+  const count = isRange ? range.stop - range.start + 1 : range.count;
+  const first = isRange ? range.start : 0;
+  const isPacked = shape.kind === 'packed';
+  if (count === 0 || shape.kind === 'marker' || shape.kind === 'free' || (isPacked && prefix > 0)) return null;
+  const stride = isPacked ? 0 : prefix + shape.octets;
+  const octets = reader.bytes(isPacked ? packedOctets(count, shape.bits) : count * stride);
+  return reader.ok ? { holds: 'objects', count, first, prefix, stride, octets } : null;
 }
 
 /** Objects of a length of their own; file transfer is the only one, and its inside is not looked into. */
-function parseFree(reader: ByteReader, spec: ObjectSpec, range: HeaderRange): ObjectValue[] | null {
-  if (spec.shape.kind !== 'free' || range.kind !== 'free' || range.count === 0) return null;
-  const objects: ObjectValue[] = [];
-  for (let i = 0; i < range.count; i++) {
-    const octets = reader.bytes(reader.u16());
-    if (!reader.ok) return null;
-    objects.push({ index: i, fields: [], octets });
-  }
-  return objects;
+function parseFree(reader: ByteReader, count: number): Content | null {
+  const from = reader.position;
+  for (let i = 0; i < count; i++) reader.bytes(reader.u16());
+  return reader.ok && count > 0 ? { ...NOTHING, count, octets: reader.since(from) } : null;
 }
 
-function parsePacked(reader: ByteReader, bits: 1 | 2, at: { first: number; count: number }): ObjectValue[] | null {
-  const octets = reader.bytes(Math.ceil((at.count * bits) / 8));
-  if (!reader.ok) return null;
-  const perOctet = 8 / bits;
-  return Array.from({ length: at.count }, (_, i) => {
-    const octet = octets[Math.floor(i / perOctet)] ?? 0;
-    return { index: at.first + i, fields: [(octet >>> ((i % perOctet) * bits)) & ((1 << bits) - 1)] };
+function objectsOf({ spec, content }: ObjectHeader): ObjectValue[] {
+  const view = viewOf(content.octets);
+  const free = new ByteReader(content.octets);
+  return Array.from({ length: content.count }, (_, i) => {
+    const index = indexAt(content, view, i);
+    return content.holds === 'indices' ? { index, fields: [] } : { index, ...insideOf(spec, content, view, i, free) };
   });
+}
+
+/** What is in object number i; those of a length of their own are read in order. */
+function insideOf(
+  { shape }: ObjectSpec,
+  { octets, stride, prefix }: Content,
+  view: DataView,
+  i: number,
+  free: ByteReader,
+): Omit<ObjectValue, 'index'> {
+  const at = i * stride + prefix;
+  switch (shape.kind) {
+    case 'packed':
+      return { fields: [readBits(octets, i, shape.bits)] };
+    case 'fields':
+      return { fields: readFields(view, at, shape.fields) };
+    case 'octets':
+      return { fields: [], octets: octets.subarray(at, at + shape.octets) };
+    case 'free':
+      return { fields: [], octets: free.bytes(free.u16()) };
+    case 'marker':
+      return { fields: [] };
+  }
 }
 
 const failure = (why: string): ParseFailure => ({ iin2: IIN2.parameterError, why });

@@ -1,4 +1,5 @@
-import { BLOCK_OCTETS, copyWithCrc, crcDnp } from './crc.ts';
+import { ByteWriter, viewOf } from '../util/bytes.ts';
+import { copyWithCrc, crcDnp } from './crc.ts';
 
 /**
  * The link frame (IEEE 1815 clause 9.2 [S]):
@@ -13,6 +14,8 @@ export const START_1 = 0x05;
 export const START_2 = 0x64;
 export const HEADER_OCTETS = 10;
 export const USER_DATA_MAX = 250;
+/** User data under one CRC. */
+export const BLOCK_OCTETS = 16;
 /** 10 of header, 250 of user data, 16 block CRCs of 2. */
 export const FRAME_OCTETS_MAX = 292;
 
@@ -49,40 +52,36 @@ export function frameOctets(userDataOctets: number): number {
 
 /** @returns octets as they stand on the wire; user data beyond 250 octets is a bug of the caller and cut off. */
 export function encodeFrame(frame: LinkFrame): Uint8Array {
-  const out = new Uint8Array(frameOctets(Math.min(frame.userData.length, USER_DATA_MAX)));
-  putFrame(out, 0, frame);
-  return out;
+  const writer = new ByteWriter(frameOctets(Math.min(frame.userData.length, USER_DATA_MAX)));
+  writeFrame(writer, frame);
+  return writer.toOctets();
 }
 
-/**
- * Writes a frame into octets that have room for it.
- * @returns where it ends
- */
-export function putFrame(out: Uint8Array, start: number, frame: LinkFrame): number {
-  const { userData } = frame;
-  const octets = Math.min(userData.length, USER_DATA_MAX);
-  out[start] = START_1;
-  out[start + 1] = START_2;
-  out[start + 2] = 5 + octets;
-  out[start + 3] =
+/** The same behind what the writer holds; false when it does not fit. */
+export function writeFrame(writer: ByteWriter, frame: LinkFrame): boolean {
+  const octets = Math.min(frame.userData.length, USER_DATA_MAX);
+  const start = writer.reserve(frameOctets(octets));
+  if (start < 0) return false;
+  const { view } = writer;
+  view.setUint16(start, START_1 | (START_2 << 8), true);
+  view.setUint8(start + 2, 5 + octets);
+  view.setUint8(
+    start + 3,
     (frame.fromMaster ? 0x80 : 0) |
-    (frame.primary ? 0x40 : 0) |
-    (frame.fcb ? 0x20 : 0) |
-    (frame.fcvOrDfc ? 0x10 : 0) |
-    (frame.functionCode & 0x0f);
-  putU16(out, start + 4, frame.destination);
-  putU16(out, start + 6, frame.source);
-  putU16(out, start + 8, crcDnp(out, start, start + 8));
+      (frame.primary ? 0x40 : 0) |
+      (frame.fcb ? 0x20 : 0) |
+      (frame.fcvOrDfc ? 0x10 : 0) |
+      (frame.functionCode & 0x0f),
+  );
+  view.setUint16(start + 4, frame.destination, true);
+  view.setUint16(start + 6, frame.source, true);
+  view.setUint16(start + 8, crcDnp(writer.octets, start, start + 8), true);
+  const userData = viewOf(frame.userData);
   let at = start + HEADER_OCTETS;
   for (let from = 0; from < octets; from += BLOCK_OCTETS) {
     const count = Math.min(BLOCK_OCTETS, octets - from);
-    putU16(out, at + count, copyWithCrc(userData, { from, count }, out, at));
+    view.setUint16(at + count, copyWithCrc(userData, { from, count }, view, at), true);
     at += count + 2;
   }
-  return at;
-}
-
-function putU16(out: Uint8Array, at: number, value: number): void {
-  out[at] = value & 0xff;
-  out[at + 1] = (value >>> 8) & 0xff;
+  return true;
 }

@@ -1,6 +1,6 @@
-import { concatOctets } from '../util/bytes.ts';
-import { BLOCK_OCTETS, copyWithCrc, crcDnp } from './crc.ts';
-import { frameOctets, HEADER_OCTETS, type LinkFrame, START_1, START_2 } from './frame.ts';
+import { ByteWriter, concatOctets, viewOf } from '../util/bytes.ts';
+import { copyWithCrc, crcDnp } from './crc.ts';
+import { BLOCK_OCTETS, frameOctets, HEADER_OCTETS, type LinkFrame, START_1, START_2 } from './frame.ts';
 
 /**
  * Finds frames in a stream of octets that may be cut anywhere and may hold garbage.
@@ -37,6 +37,7 @@ export class LinkParser {
   };
   private readonly interOctetMs: number;
   private pending: Uint8Array = NO_OCTETS;
+  private room = new ByteWriter(0);
   private lastOctetMs = 0;
 
   constructor(interOctetMs: number) {
@@ -75,10 +76,10 @@ export class LinkParser {
 
   private scan(stream: Uint8Array, final: boolean): LinkFrame[] {
     const frames: LinkFrame[] = [];
-    const room: Room = { octets: new Uint8Array(stream.length), used: 0 };
+    const view = viewOf(stream);
     let at = 0;
     while (at < stream.length) {
-      const found = this.look(stream, at, room);
+      const found = this.look(stream, view, at);
       if (found === 'more' && !final) break;
       if (typeof found === 'string') {
         at += 1;
@@ -93,7 +94,7 @@ export class LinkParser {
     return frames;
   }
 
-  private look(stream: Uint8Array, at: number, room: Room): LinkFrame | 'more' | 'no' {
+  private look(stream: Uint8Array, view: DataView, at: number): LinkFrame | 'more' | 'no' {
     if (stream[at] !== START_1) return 'no';
     if (at + 1 >= stream.length) return 'more';
     if (stream[at + 1] !== START_2) return 'no';
@@ -110,7 +111,7 @@ export class LinkParser {
     }
     if (at + frameOctets(length - 5) > stream.length) return 'more';
     this.stats.checked += length - 5;
-    const userData = body(stream, { from: at + HEADER_OCTETS, octets: length - 5 }, room);
+    const userData = this.userData(view, at + HEADER_OCTETS, length - 5);
     if (userData === null) {
       this.stats.bodyCrcErrors += 1;
       return 'no';
@@ -127,26 +128,27 @@ export class LinkParser {
       userData,
     };
   }
-}
 
-/** User data of all frames of one search, one behind the other: they come together, and one buffer serves them. */
-interface Room {
-  readonly octets: Uint8Array;
-  used: number;
-}
-
-/** User data without the block CRCs; null when one of them is wrong. */
-function body(stream: Uint8Array, part: { from: number; octets: number }, room: Room): Uint8Array | null {
-  const start = room.used;
-  let at = part.from;
-  for (let done = 0; done < part.octets; done += BLOCK_OCTETS) {
-    const count = Math.min(BLOCK_OCTETS, part.octets - done);
-    if (copyWithCrc(stream, { from: at, count }, room.octets, start + done) !== u16(stream, at + count)) return null;
-    at += count + 2;
+  /** User data without the block CRCs; null when one of them is wrong. */
+  private userData(stream: DataView, from: number, octets: number): Uint8Array | null {
+    if (this.room.free < octets) this.room = new ByteWriter(ROOM_OCTETS);
+    const start = this.room.reserve(octets);
+    let at = from;
+    for (let done = 0; done < octets; done += BLOCK_OCTETS) {
+      const count = Math.min(BLOCK_OCTETS, octets - done);
+      const crc = copyWithCrc(stream, { from: at, count }, this.room.view, start + done);
+      if (crc !== stream.getUint16(at + count, true)) {
+        this.room.rollback(start);
+        return null;
+      }
+      at += count + 2;
+    }
+    return this.room.octets.subarray(start, start + octets);
   }
-  room.used = start + part.octets;
-  return room.octets.subarray(start, room.used);
 }
 
+/** User data of some 16 frames shares one buffer, which is left to them when it is full. */
+const ROOM_OCTETS = 4096;
 const NO_OCTETS = new Uint8Array(0);
+
 const u16 = (octets: Uint8Array, at: number): number => (octets[at] ?? 0) | ((octets[at + 1] ?? 0) << 8);

@@ -1,6 +1,7 @@
-import { fieldsToPoint, isFlagsAndNumber } from '../app/codec.ts';
+import { bitPoint, type PointLayout, type PointTold, pointLayout, readBits, readPoint } from '../app/codec.ts';
 import type { PointKind } from '../app/objects.ts';
-import type { ObjectHeader } from '../app/parse.ts';
+import { indexAt, type ObjectHeader } from '../app/parse.ts';
+import { viewOf } from '../util/bytes.ts';
 
 /** One value as an outstation sent it. */
 export interface Measurement {
@@ -40,30 +41,35 @@ export function measurementsOf(
   let base: { readonly ms: number; readonly synchronised: boolean } | null = null;
   for (const h of headers) {
     if (h.group === 51) base = { ms: h.objects[0]?.fields[0] ?? 0, synchronised: h.variation === 1 };
-    const kind = h.spec.point;
-    if (kind === null || (h.spec.role !== 'static' && h.spec.role !== 'event')) continue;
-    const isRelative = h.spec.shape.kind === 'fields' && h.spec.shape.fields.some((f) => f.name === 'relativeMs');
-    const synchronised = isRelative ? base?.synchronised === true : !from.needTime;
-    const source = from.unsolicited ? 'unsolicited' : h.spec.role;
-    const plain = isFlagsAndNumber(h.spec, kind);
-    for (const o of h.objects) {
-      if (!known(kind, o.index)) {
+    const { point: kind, role } = h.spec;
+    if (kind === null || (role !== 'static' && role !== 'event')) continue;
+    const layout = pointLayout(h.spec);
+    const synchronised = layout?.isRelative === true ? base?.synchronised === true : !from.needTime;
+    const timed = synchronised ? 'synchronised' : 'unsynchronised';
+    const source = from.unsolicited ? 'unsolicited' : role;
+    const view = viewOf(h.content.octets);
+    for (let i = 0; i < h.content.count; i++) {
+      const index = indexAt(h.content, view, i);
+      if (!known(kind, index)) {
         dropped += 1;
         continue;
       }
-      if (plain) {
-        // By far the most frequent object of a poll: its two fields are the point.
-        const flags = o.fields[0] ?? 0;
-        const value = o.fields[1] ?? 0;
-        values.push({ kind, index: o.index, value, flags, timeMs: null, timeQuality: 'received', source });
-        continue;
-      }
-      const { value, flags, timeMs } = fieldsToPoint(h.spec, kind, o.fields, base?.ms ?? null);
-      const timeQuality = timeMs === null ? 'received' : synchronised ? 'synchronised' : 'unsynchronised';
-      values.push({ kind, index: o.index, value, flags, timeMs, timeQuality, source });
+      const { value, flags, timeMs } = pointAt(h, layout, view, i, base?.ms ?? null);
+      values.push({ kind, index, value, flags, timeMs, timeQuality: timeMs === null ? 'received' : timed, source });
     }
   }
   return { values, dropped };
+}
+
+function pointAt(
+  { spec, content }: ObjectHeader,
+  layout: PointLayout | null,
+  view: DataView,
+  i: number,
+  baseMs: number | null,
+): PointTold {
+  if (layout !== null) return readPoint(view, i * content.stride + content.prefix, layout, baseMs);
+  return bitPoint(spec.shape.kind === 'packed' ? readBits(content.octets, i, spec.shape.bits) : 0);
 }
 
 /** Octet strings in a response, each a copy of its own. */

@@ -1,8 +1,9 @@
 import type { PointValue } from '../app/codec.ts';
 import { FLAG } from '../app/control.ts';
-import { type DataKind, KIND_GROUPS, type ObjectSpec, objectSpec, POINT_KINDS } from '../app/objects.ts';
+import { type DataKind, KIND_GROUPS, POINT_KINDS } from '../app/objects.ts';
 import type { HeaderRange, ObjectValue } from '../app/parse.ts';
 import { sameOctets } from '../util/bytes.ts';
+import { Picture } from './statics.ts';
 
 /** The points of an outstation: per kind, sorted by index; indices may be sparse. */
 export type EventClass = 0 | 1 | 2 | 3;
@@ -37,25 +38,12 @@ export interface PointRecord {
   current: PointValue;
   /** Value and flags at the last event. */
   reported: PointValue;
-  /** How it was last written in a static read: good for as long as value, object and range are the same. */
-  item: StaticItem | null;
-}
-
-/** One point to be written in a response. */
-export interface StaticItem {
-  readonly kind: DataKind;
-  readonly index: number;
-  readonly spec: ObjectSpec;
-  readonly point: PointValue;
-  /** Octets of the range; the same for all items of one request header. */
-  readonly rangeOctets: 1 | 2;
-  /** The point in its object, worked out when it is first written. */
-  fields: readonly number[] | null;
 }
 
 export class Database {
   private readonly points: ReadonlyMap<DataKind, readonly PointRecord[]>;
   private readonly byIndex = new Map<DataKind, Map<number, PointRecord>>();
+  private readonly pictures = new Map<DataKind, Picture>();
 
   /** A point given twice keeps its last configuration. */
   constructor(configs: readonly PointConfig[]) {
@@ -74,6 +62,15 @@ export class Database {
     return this.byIndex.get(kind)?.get(index) ?? null;
   }
 
+  /** All points of a kind as static objects. */
+  picture(kind: DataKind): Picture {
+    const known = this.pictures.get(kind);
+    if (known !== undefined) return known;
+    const picture = new Picture(this.all(kind));
+    this.pictures.set(kind, picture);
+    return picture;
+  }
+
   /**
    * Takes a new value.
    * @returns the record when the change is worth an event, else null
@@ -82,6 +79,7 @@ export class Database {
     const record = this.get(kind, index);
     if (record === null) return null;
     record.current = kind === 'OCT' ? octetPoint(point.octets, point) : point;
+    if (this.pictures.get(kind)?.update(record) === false) this.pictures.delete(kind);
     if (record.eventClass === 0 || !isEvent(record)) return null;
     record.reported = record.current;
     return record;
@@ -154,61 +152,5 @@ function recordOf(c: PointConfig): PointRecord {
     config: c,
     current: point,
     reported: point,
-    item: null,
   };
-}
-
-/**
- * Items for records in one variation; 0 means each point's own. Packed bits carry no quality: a point that is not plainly
- * ONLINE is promoted to the variation with flags.
- */
-export function staticItems(records: readonly PointRecord[], variation: number): StaticItem[] {
-  const rangeOctets = records.some((r) => r.index > 0xff) ? 2 : 1;
-  const items: StaticItem[] = [];
-  // Neighbours are mostly of one object: its row is looked up once for each run.
-  let group = -1;
-  let own = -1;
-  let wanted: ObjectSpec | null = null;
-  for (const r of records) {
-    const { staticGroup } = KIND_GROUPS[r.kind];
-    const asked = ownVariation(r, variation);
-    if (asked !== own || staticGroup !== group) {
-      wanted = objectSpec(staticGroup, asked);
-      own = asked;
-      group = staticGroup;
-    }
-    const promote = wanted?.shape.kind === 'packed' && r.current.flags !== FLAG.online;
-    const spec = promote ? objectSpec(staticGroup, 2) : wanted;
-    if (spec !== null) items.push(itemOf(r, spec, rangeOctets));
-  }
-  return items;
-}
-
-/** Most points stand still between two polls: their item of the last read serves again. */
-function itemOf(r: PointRecord, spec: ObjectSpec, rangeOctets: 1 | 2): StaticItem {
-  const last = r.item;
-  if (last !== null && last.point === r.current && last.spec === spec && last.rangeOctets === rangeOctets) return last;
-  r.item = { kind: r.kind, index: r.index, spec, point: r.current, rangeOctets, fields: null };
-  return r.item;
-}
-
-/** The variation of an octet string is its length. */
-function ownVariation(r: PointRecord, asked: number): number {
-  if (r.kind === 'OCT') return r.current.octets?.length ?? 0;
-  return asked === 0 ? r.staticVariation : asked;
-}
-
-/** Dead-bands of analog inputs as g34; variation 0 gives floats, which hold any of them. */
-export function deadbandItems(records: readonly PointRecord[], variation: number): StaticItem[] {
-  const spec = objectSpec(34, variation === 0 ? 3 : variation);
-  if (spec === null) return [];
-  const last = records.reduce((max, r) => Math.max(max, r.index), 0);
-  return records.map((r) => ({
-    kind: r.kind,
-    index: r.index,
-    spec,
-    point: { value: r.deadband, flags: FLAG.online, timeMs: 0 },
-    rangeOctets: last > 0xff ? 2 : 1,
-    fields: null,
-  }));
 }

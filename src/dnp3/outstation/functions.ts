@@ -1,9 +1,9 @@
-import { writeCounted } from '../app/build.ts';
+import { startResponse, writeCounted } from '../app/build.ts';
 import type { PointValue } from '../app/codec.ts';
 import { FUNCTION, IIN2, nextSequence, STATUS } from '../app/control.ts';
 import { type DataKind, objectSpec } from '../app/objects.ts';
 import type { Fragment, ObjectHeader } from '../app/parse.ts';
-import { ByteWriter } from '../util/bytes.ts';
+import type { ByteWriter } from '../util/bytes.ts';
 import { CLOCK_MS_MAX, type ControlResult, type OutstationConfig, type OutstationEvent } from './config.ts';
 import {
   type Control,
@@ -25,7 +25,8 @@ import { isFreeze, namedAssignments, namedClasses, namedCounters } from './reque
  */
 export interface Answer {
   readonly iin2: number;
-  readonly objects?: Uint8Array;
+  /** A response begun, with the objects it holds. */
+  readonly response?: ByteWriter;
 }
 
 export interface FunctionHooks {
@@ -101,7 +102,7 @@ export class Functions {
         if (body.length > 0) return { iin2: IIN2.parameterError };
         return this.restart(functionCode === FUNCTION.coldRestart);
       case FUNCTION.delayMeasure:
-        return body.length > 0 ? { iin2: IIN2.parameterError } : { iin2: 0, objects: delayObject(0) };
+        return body.length > 0 ? { iin2: IIN2.parameterError } : { iin2: 0, response: delayResponse(0) };
       case FUNCTION.recordCurrentTime:
         if (body.length > 0) return { iin2: IIN2.parameterError };
         this.recordedMs = { sequence: fragment.control.sequence, atMs: nowMs };
@@ -133,9 +134,9 @@ export class Functions {
       this.selection = { sequence, body, untilMs: nowMs + this.settings.selectMs };
     }
     this.hooks.emit({ kind: 'controls', functionCode, controls: results });
-    const writer = new ByteWriter(this.settings.fragmentOctetsMax - 4);
-    echoControls(writer, headers, statuses);
-    return { iin2: statuses.includes(STATUS.notSupported) ? IIN2.parameterError : 0, objects: writer.toOctets() };
+    const response = startResponse(this.settings.fragmentOctetsMax);
+    echoControls(response, headers, statuses);
+    return { iin2: statuses.includes(STATUS.notSupported) ? IIN2.parameterError : 0, response };
   }
 
   private decide(step: 'select' | 'operate', control: Control, nowMs: number): number {
@@ -246,7 +247,7 @@ export class Functions {
       this.database.reset();
     }
     this.hooks.emit({ kind: 'restart', cold });
-    return { iin2: 0, objects: delayObject(this.settings.restartMs) };
+    return { iin2: 0, response: delayResponse(this.settings.restartMs) };
   }
 }
 
@@ -255,10 +256,10 @@ const FLOAT_LIMITS = { min: -3.4028234663852886e38, max: 3.4028234663852886e38 }
 const refused = (iin2: number): Write => ({ kind: 'refused', iin2 });
 
 /** g52v2 in ms; what 16 bits do not hold as g52v1 in whole seconds, rounded up. */
-function delayObject(delayMs: number): Uint8Array {
-  const writer = new ByteWriter(16);
+function delayResponse(delayMs: number): ByteWriter {
+  const response = startResponse(16);
   const isFine = delayMs <= 0xffff;
   const spec = objectSpec(52, isFine ? 2 : 1);
-  if (spec !== null) writeCounted(writer, spec, [[isFine ? delayMs : Math.min(0xffff, Math.ceil(delayMs / 1000))]]);
-  return writer.toOctets();
+  if (spec !== null) writeCounted(response, spec, [[isFine ? delayMs : Math.min(0xffff, Math.ceil(delayMs / 1000))]]);
+  return response;
 }

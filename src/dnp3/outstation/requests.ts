@@ -1,19 +1,13 @@
 import { FUNCTION, IIN2 } from '../app/control.ts';
 import { type DataKind, KIND_GROUPS, POINT_KINDS } from '../app/objects.ts';
 import type { ObjectHeader } from '../app/parse.ts';
-import {
-  type Database,
-  deadbandItems,
-  type EventClass,
-  type PointRecord,
-  type StaticItem,
-  staticItems,
-} from './database.ts';
+import type { Database, EventClass, PointRecord } from './database.ts';
 import type { EventBuffer } from './events.ts';
+import { addDeadbands, addStatics, type StaticRun } from './statics.ts';
 
 /** What the headers of a READ select, with the indications they raise. */
 export interface ReadSelection {
-  readonly statics: readonly StaticItem[];
+  readonly statics: readonly StaticRun[];
   readonly iin2: number;
 }
 
@@ -24,7 +18,7 @@ export function selectRead(
   events: EventBuffer,
   class0: readonly DataKind[],
 ): ReadSelection {
-  const statics: StaticItem[] = [];
+  const statics: StaticRun[] = [];
   let iin2 = 0;
   for (const h of headers) {
     const { role } = h.spec;
@@ -33,15 +27,15 @@ export function selectRead(
     const isStatic = role === 'static' || role === 'deadband' || (role === 'octets' && h.variation === 0);
     const limit = h.range.kind === 'count' ? h.range.count : Number.POSITIVE_INFINITY;
     if (role === 'class' && (h.range.kind === 'all' || h.range.kind === 'count')) {
-      if (h.variation === 1) for (const kind of class0) statics.push(...staticItems(database.all(kind), 0));
+      if (h.variation === 1) for (const kind of class0) database.picture(kind).addTo(statics);
       else events.select((e) => e.eventClass === h.variation - 1, 0, limit);
     } else if (isEvent && (h.range.kind === 'all' || h.range.kind === 'count')) {
       events.select((e) => e.kind === point, h.variation, limit);
     } else if (isStatic && point !== null && h.range.kind !== 'count') {
       const found = database.select(point, h.range, h.objects);
       if (found.missing) iin2 |= IIN2.parameterError;
-      const items = role === 'deadband' ? deadbandItems : staticItems;
-      statics.push(...items(found.records, h.variation));
+      const add = role === 'deadband' ? addDeadbands : addStatics;
+      add(statics, found.records, h.variation);
     } else {
       // A known object that cannot be read, or not with this qualifier.
       iin2 |= isStatic || isEvent || role === 'class' ? IIN2.parameterError : IIN2.objectUnknown;

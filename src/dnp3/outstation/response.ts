@@ -1,9 +1,9 @@
-import { indexedSection, rangeSection, type Section, writeCounted } from '../app/build.ts';
-import { pointToFields } from '../app/codec.ts';
+import { holdsObjects, openObjects, roomOctets, startResponse, writeCounted } from '../app/build.ts';
+import { pointLayout, pointObject, writeIndex, writePointObject } from '../app/codec.ts';
 import { type ObjectSpec, objectSpec } from '../app/objects.ts';
-import { ByteWriter } from '../util/bytes.ts';
-import type { StaticItem } from './database.ts';
+import type { ByteWriter } from '../util/bytes.ts';
 import { type EventBuffer, type EventRecord, eventSpec } from './events.ts';
+import type { StaticRun } from './statics.ts';
 
 /**
  * The answer to a READ, cut into fragments as they are sent: all events first, then the static data. Static values are
@@ -11,97 +11,118 @@ import { type EventBuffer, type EventRecord, eventSpec } from './events.ts';
  */
 export class ResponsePlan {
   private readonly events: EventBuffer;
-  private readonly statics: readonly StaticItem[];
+  private readonly statics: readonly StaticRun[];
   private readonly synchronised: boolean;
-  private at = 0;
+  /** The run that comes next, and how many of its points are written. */
+  private run = 0;
+  private point = 0;
 
-  constructor(events: EventBuffer, statics: readonly StaticItem[], synchronised: boolean) {
+  constructor(events: EventBuffer, statics: readonly StaticRun[], synchronised: boolean) {
     this.events = events;
     this.statics = statics;
     this.synchronised = synchronised;
   }
 
-  /** @returns the objects of the next fragment, whether it holds events, and whether nothing is left after it */
-  next(octetsMax: number): { objects: Uint8Array; hasEvents: boolean; done: boolean } {
-    const writer = new ByteWriter(octetsMax);
+  /** @returns the next fragment without its head, whether it holds events, and whether nothing is left after it */
+  next(octetsMax: number): { response: ByteWriter; hasEvents: boolean; done: boolean } {
+    const response = startResponse(octetsMax);
     const waiting = this.events.selected();
-    const written = writeEvents(writer, waiting, this.synchronised);
-    const eventsDone = written === waiting.length;
-    if (eventsDone) this.writeStatics(writer);
-    const done = eventsDone && this.at >= this.statics.length;
-    return { objects: writer.toOctets(), hasEvents: written > 0, done };
+    const written = writeEvents(response, waiting, this.synchronised);
+    const done = written === waiting.length && this.writeStatics(response);
+    // What does not fit into an empty fragment fits into none: the answer ends there.
+    return { response, hasEvents: written > 0, done: done || !holdsObjects(response) };
   }
 
-  private writeStatics(writer: ByteWriter): void {
-    let section: Section | null = null;
-    let previous: StaticItem | null = null;
-    for (; this.at < this.statics.length; this.at++) {
-      const item = this.statics[this.at];
-      if (item === undefined) return;
-      const joins =
-        previous !== null &&
-        previous.spec === item.spec &&
-        previous.rangeOctets === item.rangeOctets &&
-        item.index === previous.index + 1;
-      if (!joins) section = rangeSection(writer, item.spec, { start: item.index, octets: item.rangeOctets });
-      if (section === null || !section.append(item.index, fieldsOf(item), item.point.octets)) return;
-      previous = item;
+  /** @returns whether all of them are written */
+  private writeStatics(writer: ByteWriter): boolean {
+    for (; this.run < this.statics.length; this.run++) {
+      const run = this.statics[this.run];
+      if (run === undefined) return true;
+      const wanted = { start: run.start + this.point, count: run.count - this.point };
+      const room = openObjects(writer, run.spec, run.rangeOctets === 2 ? 0x01 : 0x00, wanted);
+      if (room === null) return false;
+      // A fragment ends with an octet, so packed points go on in the next one from an octet on.
+      const from = roomOctets(run.spec.shape, this.point);
+      const octets = roomOctets(run.spec.shape, room.count);
+      writer.octets.set(run.room.octets.subarray(from, from + octets), room.at);
+      this.point += room.count;
+      if (room.count < wanted.count) return false;
+      this.point = 0;
     }
+    return true;
   }
 }
 
 /**
  * Writes events in order of their happening, one header for each run of one object.
  * Relative times stand on a common time of occurrence (g51) that is renewed when 16 bits of ms do not reach.
- * @returns how many fitted; those are marked written
+ * @returns how many are done with: those that fitted are marked written; one without an object in the asked variation is
+ *          left out of this response and waits
  */
 export function writeEvents(writer: ByteWriter, events: readonly EventRecord[], synchronised: boolean): number {
-  let section: Section | null = null;
-  let spec: ObjectSpec | null = null;
   let baseMs: number | null = null;
-  let written = 0;
-  for (const e of events) {
-    const own = eventSpec(e);
-    if (own === null) {
-      // An event without an object in the asked variation is left out of this response and waits.
-      e.state = 'waiting';
-      written += 1;
+  let done = 0;
+  while (done < events.length) {
+    const run = eventRun(events, done, baseMs);
+    const [first] = run.events;
+    if (first === undefined || run.spec === null) return events.length;
+    const mark = writer.length;
+    const hasBase = run.baseMs === baseMs || writeBaseTime(writer, run.baseMs ?? 0, synchronised);
+    const room = hasBase ? openObjects(writer, run.spec, 0x28, { start: 0, count: run.events.length }) : null;
+    if (room === null) {
+      writer.rollback(mark);
+      return events.indexOf(first);
+    }
+    const object = pointObject(run.spec, run.baseMs ?? 0);
+    for (let i = 0; i < room.count; i++) {
+      const e = run.events[i];
+      if (e === undefined) break;
+      const at = room.at + i * room.stride;
+      writeIndex(writer.view, at, 2, e.index);
+      writePointObject(writer, object, { at: at + 2, i }, e.point);
+      e.state = 'written';
+    }
+    const next = run.events[room.count];
+    if (next !== undefined) return events.indexOf(next);
+    baseMs = run.baseMs;
+    done = run.end;
+  }
+  return done;
+}
+
+interface EventRun {
+  readonly spec: ObjectSpec | null;
+  readonly events: readonly EventRecord[];
+  /** Common time of occurrence that its times stand on; the one before where its times are not relative. */
+  readonly baseMs: number | null;
+  /** Position of what comes after it. */
+  readonly end: number;
+}
+
+/** Events from a position on that go under one header, without those that have no object. */
+function eventRun(events: readonly EventRecord[], from: number, beforeMs: number | null): EventRun {
+  const run: EventRecord[] = [];
+  let spec: ObjectSpec | null = null;
+  let baseMs = beforeMs;
+  let end = from;
+  for (; end < events.length; end++) {
+    const e = events[end];
+    const own = e === undefined ? null : eventSpec(e);
+    if (e === undefined || own === null) {
+      if (e !== undefined) e.state = 'waiting';
       continue;
     }
-    const mark = writer.length;
-    const relative = isRelative(own);
-    const outOfReach = relative && (baseMs === null || e.point.timeMs < baseMs || e.point.timeMs - baseMs > 0xffff);
-    if (outOfReach) {
-      if (!writeBaseTime(writer, e.point.timeMs, synchronised)) return written;
-      baseMs = e.point.timeMs;
-    }
-    if (own !== spec || outOfReach) section = indexedSection(writer, own, 2);
-    if (section === null || !append(section, e.index, { ...e, spec: own }, baseMs ?? 0)) {
-      writer.rollback(mark);
-      return written;
-    }
+    const { timeMs } = e.point;
+    const reaches = !isRelative(own) || (baseMs !== null && timeMs >= baseMs && timeMs - baseMs <= 0xffff);
+    if (spec !== null && (own !== spec || !reaches)) break;
+    if (!reaches) baseMs = timeMs;
     spec = own;
-    e.state = 'written';
-    written += 1;
+    run.push(e);
   }
-  return written;
+  return { spec, events: run, baseMs, end };
 }
 
-/** A point that stood still is not worked out again. */
-function fieldsOf(item: StaticItem): readonly number[] {
-  item.fields ??= pointToFields(item.spec, item.kind, item.point);
-  return item.fields;
-}
-
-const append = (
-  section: Section,
-  index: number,
-  item: Pick<StaticItem, 'spec' | 'kind' | 'point'>,
-  baseMs = 0,
-): boolean => section.append(index, pointToFields(item.spec, item.kind, item.point, baseMs), item.point.octets);
-
-const isRelative = (spec: ObjectSpec): boolean =>
-  spec.shape.kind === 'fields' && spec.shape.fields.some((f) => f.name === 'relativeMs');
+const isRelative = (spec: ObjectSpec): boolean => pointLayout(spec)?.isRelative === true;
 
 function writeBaseTime(writer: ByteWriter, timeMs: number, synchronised: boolean): boolean {
   const spec = objectSpec(51, synchronised ? 1 : 2);

@@ -1,11 +1,11 @@
-import { finishResponse } from '../app/build.ts';
+import { finishResponse, startResponse } from '../app/build.ts';
 import type { PointValue } from '../app/codec.ts';
 import { FUNCTION, IIN1, IIN2, nextSequence } from '../app/control.ts';
 import type { DataKind } from '../app/objects.ts';
 import { carriesObjects, type Fragment, type ObjectHeader, parseFragment, parseHeaders } from '../app/parse.ts';
 import type { Broadcast } from '../link/frame.ts';
 import { type Incoming, Stack } from '../stack.ts';
-import { ByteWriter, sameOctets } from '../util/bytes.ts';
+import { type ByteWriter, sameOctets } from '../util/bytes.ts';
 import {
   DEFERRED_MAX,
   EVENTS_OUT_MAX,
@@ -51,7 +51,8 @@ interface Unsolicited extends Waiting {
 interface Response {
   readonly sequence: number;
   readonly iin2: number;
-  readonly objects?: Uint8Array;
+  /** The objects of it; an empty one when left out. */
+  readonly response?: ByteWriter;
   readonly con: boolean;
   readonly fir: boolean;
   readonly fin: boolean;
@@ -267,12 +268,11 @@ export class OutstationSession {
   }
 
   private sendNext(sequence: number, fir: boolean, nowMs: number, iin2 = 0): void {
-    const part = this.plan?.next(this.settings.fragmentOctetsMax - 4);
+    const part = this.plan?.next(this.settings.fragmentOctetsMax);
     if (part === undefined) return;
-    const fin = part.done || part.objects.length === 0;
-    const con = part.hasEvents || !fin;
+    const { response, done: fin } = part;
     if (fin) this.plan = null;
-    this.respond({ sequence, iin2, objects: part.objects, con, fir, fin }, nowMs);
+    this.respond({ sequence, iin2, response, con: part.hasEvents || !fin, fir, fin }, nowMs);
   }
 
   private respond(r: Response, nowMs: number): void {
@@ -282,12 +282,8 @@ export class OutstationSession {
       this.solicited = { sequence: r.sequence, untilMs, lostTold: this.events.lost };
     }
     const control = { fir: r.fir, fin: r.fin, con, uns: false, sequence: r.sequence };
-    const response = finishResponse(
-      control,
-      FUNCTION.response,
-      this.iin(r.iin2, nowMs),
-      r.objects ?? new Uint8Array(0),
-    );
+    const begun = r.response ?? startResponse();
+    const response = finishResponse(begun, control, FUNCTION.response, this.iin(r.iin2, nowMs));
     if (this.last !== null) this.last.response = response;
     this.send(response);
   }
@@ -339,16 +335,16 @@ export class OutstationSession {
     if (nowMs < this.unsolicitedAtMs) return;
     this.unsolicitedAtMs = null;
     const isNull = !this.nullConfirmed;
-    const writer = new ByteWriter(this.settings.fragmentOctetsMax - 4);
+    const response = startResponse(this.settings.fragmentOctetsMax);
     if (!isNull) {
       this.events.select((e) => this.functions.classes.includes(e.eventClass), 0, Number.POSITIVE_INFINITY);
-      writeEvents(writer, this.events.selected(), !this.functions.needsTime(nowMs));
+      writeEvents(response, this.events.selected(), !this.functions.needsTime(nowMs));
       this.events.unselect();
     }
     const sequence = this.unsolicitedSequence;
     this.unsolicitedSequence = nextSequence(sequence);
     const control = { fir: true, fin: true, con: true, uns: true, sequence };
-    const fragment = finishResponse(control, FUNCTION.unsolicitedResponse, this.iin(0, nowMs), writer.toOctets());
+    const fragment = finishResponse(response, control, FUNCTION.unsolicitedResponse, this.iin(0, nowMs));
     const untilMs = nowMs + this.settings.confirmMs;
     const lostTold = this.events.lost;
     this.unsolicited = { sequence, untilMs, lostTold, fragment, isNull, triesLeft: this.settings.unsolicitedRetries };

@@ -1,3 +1,5 @@
+import { newOctets } from '../util/bytes.ts';
+
 /**
  * The transport function (IEEE 1815 clause 8 [S]): one octet before each segment, FIN 0x80, FIR 0x40, sequence 0 to 63.
  * A fragment begins with FIR, goes on with consecutive sequence numbers and ends with FIN. FIR drops whatever was
@@ -38,7 +40,8 @@ export class Reassembler {
     this.octets.set(segment.subarray(1), this.size);
     this.size += octets;
     if (header & FIN) {
-      const whole = this.octets.slice(0, this.size);
+      const whole = newOctets(this.size);
+      whole.set(this.octets.subarray(0, this.size));
       this.reset();
       return whole;
     }

@@ -3,21 +3,23 @@ import { FIN, FIR, SEGMENT_DATA_MAX } from './reassembler.ts';
 /** Cuts fragments into transport segments; the sequence runs on over fragments, as opendnp3 and the standard do. */
 export class Segmenter {
   private sequence = 0;
+  /** Room for the segments of one fragment; it grows to the largest one sent. */
+  private room = new Uint8Array(0);
 
-  /** @returns views of one buffer that holds all segments of the fragment */
+  /** @returns views that the next call overwrites */
   segments(fragment: Uint8Array): Uint8Array[] {
     const count = Math.max(1, Math.ceil(fragment.length / SEGMENT_DATA_MAX));
-    const octets = new Uint8Array(fragment.length + count);
+    if (this.room.length < fragment.length + count) this.room = new Uint8Array(fragment.length + count);
     const out: Uint8Array[] = [];
     let at = 0;
     for (let i = 0; i < count; i++) {
-      const start = at;
-      const from = i * SEGMENT_DATA_MAX;
-      const to = Math.min(fragment.length, from + SEGMENT_DATA_MAX);
-      octets[at++] = (i === 0 ? FIR : 0) | (i === count - 1 ? FIN : 0) | this.sequence;
-      for (let k = from; k < to; k++) octets[at++] = fragment[k] ?? 0;
+      const data = fragment.subarray(i * SEGMENT_DATA_MAX, (i + 1) * SEGMENT_DATA_MAX);
+      const segment = this.room.subarray(at, at + 1 + data.length);
+      segment[0] = (i === 0 ? FIR : 0) | (i === count - 1 ? FIN : 0) | this.sequence;
+      segment.set(data, 1);
       this.sequence = (this.sequence + 1) & 0x3f;
-      out.push(octets.subarray(start, at));
+      at += segment.length;
+      out.push(segment);
     }
     return out;
   }

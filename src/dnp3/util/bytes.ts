@@ -6,6 +6,24 @@
  * a structure lets the caller undo it. Objects are not moved number by number: whoever knows how many there are takes
  * their octets at once, with one check, and goes through them with a view (codec.ts).
  */
+/**
+ * New octets, all 0. Small ones are cut from a larger piece that is never used twice: an allocation of its own for each
+ * frame and fragment costs more than to fill it. A piece lives as long as anything cut from it.
+ */
+export function newOctets(count: number): Uint8Array {
+  if (count > PIECE_OCTETS / 4) return new Uint8Array(count);
+  if (piece.length - pieceUsed < count) {
+    piece = new Uint8Array(PIECE_OCTETS);
+    pieceUsed = 0;
+  }
+  pieceUsed += count;
+  return piece.subarray(pieceUsed - count, pieceUsed);
+}
+
+const PIECE_OCTETS = 16_384;
+let piece = new Uint8Array(0);
+let pieceUsed = 0;
+
 export class ByteReader {
   private readonly octets: Uint8Array;
   private at: number;
@@ -36,6 +54,10 @@ export class ByteReader {
   bytes(count: number): Uint8Array {
     return this.take(count) ? this.octets.subarray(this.at - count, this.at) : this.octets.subarray(0, 0);
   }
+  /** A view of what was read from a position on. */
+  since(position: number): Uint8Array {
+    return this.octets.subarray(position, this.at);
+  }
 
   private take(count: number): boolean {
     if (this.failed || this.remaining < count) {
@@ -48,13 +70,13 @@ export class ByteReader {
 }
 
 export class ByteWriter {
-  /** For what was reserved. */
+  /** The same room twice, for who reserved some of it. */
+  readonly octets: Uint8Array;
   readonly view: DataView;
-  private readonly octets: Uint8Array;
   private at = 0;
 
   constructor(capacity: number) {
-    this.octets = new Uint8Array(capacity);
+    this.octets = newOctets(capacity);
     this.view = viewOf(this.octets);
   }
 
@@ -64,9 +86,11 @@ export class ByteWriter {
   get free(): number {
     return this.octets.length - this.at;
   }
-  /** Goes back to an earlier length. */
+  /** Goes back to an earlier length; room after it is all 0 again. */
   rollback(length: number): void {
-    this.at = Math.min(this.at, length);
+    if (length >= this.at) return;
+    this.octets.fill(0, length, this.at);
+    this.at = length;
   }
   /** A view of what was written, not a copy: the writer is done with. */
   toOctets(): Uint8Array {
@@ -74,7 +98,7 @@ export class ByteWriter {
   }
 
   /**
-   * Takes room that the caller fills through `view`; what stands there before is not defined.
+   * Takes room, all 0, that the caller fills.
    * @returns where it begins; -1 when it does not fit
    */
   reserve(count: number): number {
@@ -112,7 +136,7 @@ export function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 export function concatOctets(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
+  const out = newOctets(parts.reduce((n, p) => n + p.length, 0));
   let at = 0;
   for (const part of parts) {
     out.set(part, at);

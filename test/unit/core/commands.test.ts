@@ -302,7 +302,7 @@ describe('a site behind DNP3', () => {
     expect(b.fieldJobs('x')).toEqual(['release']);
   });
 
-  test('an emergency stop needs no approval, ends the command, and nothing else leaves until a second person approves anew', () => {
+  test('an emergency stop needs no approval, ends the command, and nothing else leaves until two persons release it and a second person approves anew', () => {
     const b = new Bench();
     b.device('dnp3', 'x', { usableWh: 1_000_000 });
     b.event(3_000, { inMs: 0 });
@@ -312,6 +312,10 @@ describe('a site behind DNP3', () => {
     expect(b.fieldJobs('x')).toEqual(['setpoint', 'emergency-stop']);
     expect(b.reasonOf('x')).toBe('site_not_controllable');
     expect(b.ended('cmd-1')).toEqual(['cancelled', 'cancelled_by_actor']);
+    b.approve('site-x', 5_000);
+    expect(b.refusals.at(-1)?.why).toContain('x is stopped');
+    b.put({ kind: 'request-release', deviceId: 'x', by: 'ana' });
+    b.put({ kind: 'confirm-release', deviceId: 'x', by: 'ben' });
     b.approve('site-x', 5_000);
     b.run(b.nowMs + 6 * MIN, undefined, MIN);
     expect(b.fieldJobs('x')).toEqual(['setpoint', 'emergency-stop', 'setpoint']);

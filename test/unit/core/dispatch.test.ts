@@ -116,7 +116,7 @@ describe('the dispatcher', () => {
       low: 'low_soc',
       reserve: 'reserve',
       closed: 'site_not_controllable',
-      taken: 'site_not_controllable',
+      taken: 'held_by_command',
     });
   });
 

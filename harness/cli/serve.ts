@@ -1,0 +1,108 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { defaultConfig, readConfig, type ServeConfig } from '../serve/config.ts';
+import { DEMO, DEMO_TAG, openDemo } from '../serve/demo.ts';
+import { openService } from '../serve/service.ts';
+import { portNumber } from './dnp3Args.ts';
+import { onSignal } from './dnp3Signals.ts';
+import type { CliIo, GlobalOptions } from './program.ts';
+
+/** `vpp serve`: the coordination core as a service, until it is interrupted. */
+interface ServeFlags extends GlobalOptions {
+  readonly config?: string;
+  readonly demo?: boolean;
+  readonly data?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly seed: string;
+}
+
+export function addServeCommand(
+  program: Command,
+  to: { readonly io: CliIo; readonly globals: () => GlobalOptions; readonly finish: (code: number) => void },
+): void {
+  program
+    .command('serve')
+    .description('serve the core over HTTP and WebSocket; prints its address as JSON')
+    .option('--config <file>', 'settings: listen, data, clouds, sites, webhooks, limits (YAML or JSON)')
+    .option('--demo', 'with three clouds, a site behind DNP3 and a workspace with keys, on this machine')
+    .option('--data <folder>', 'where the journal is kept')
+    .option('--host <host>', 'address to listen on')
+    .option('--port <n>', 'port to listen on, 0 = any free one', portNumber)
+    .option('--seed <seed>', 'what fixes the homes and delays of the demo', '1')
+    .action(async (flags) => to.finish(await serveCommand(to.io, { ...to.globals(), ...flags })));
+}
+
+async function serveCommand(io: CliIo, flags: ServeFlags): Promise<number> {
+  const config = configOf(io, flags);
+  const say = (text: string): void => {
+    if (flags.quiet !== true) io.err(`${text}\n`);
+  };
+  const report = (error: unknown, requestId: string): void =>
+    io.err(`${requestId}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return flags.demo === true
+    ? serveDemo({ io, say, config, seed: flags.seed })
+    : serveAlone({ io, say, config, report });
+}
+
+function configOf(io: CliIo, flags: ServeFlags): ServeConfig {
+  const read = flags.config === undefined ? defaultConfig() : readConfig(resolve(io.cwd, flags.config), process.env);
+  const data = flags.data ?? (flags.demo === true && flags.config === undefined ? 'vpp-demo' : read.data);
+  const { host = read.listen.host, port = read.listen.port } = flags;
+  return { ...read, data: resolve(io.cwd, data), listen: { host, port } };
+}
+
+async function serveAlone(r: {
+  readonly io: CliIo;
+  readonly say: (text: string) => void;
+  readonly config: ServeConfig;
+  readonly report: (error: unknown, requestId: string) => void;
+}): Promise<number> {
+  const { io, say, config, report } = r;
+  const service = await openService({ config, report });
+  io.out(
+    `${JSON.stringify({ url: service.url, data: config.data, operatorKeyFile: `${config.data}/operator.key` })}\n`,
+  );
+  say(`serving on ${service.url}, journal in ${config.data}; Ctrl-C ends it`);
+  return untilStopped(() => service.close());
+}
+
+async function serveDemo(r: {
+  readonly io: CliIo;
+  readonly say: (text: string) => void;
+  readonly config: ServeConfig;
+  readonly seed: string;
+}): Promise<number> {
+  const { io, say, config, seed } = r;
+  const demo = await openDemo({ config, seed });
+  const { service, clouds, site, keys } = demo;
+  const devices = Object.fromEntries([...clouds].map(([oem, c]) => [oem, c.world.deviceIds]));
+  const urls = Object.fromEntries([...clouds].map(([oem, c]) => [oem, c.url]));
+  const { host, port } = site.address;
+  const siteUrl = `dnp3://${host}:${port}`;
+  const told = {
+    url: service.url,
+    data: config.data,
+    keys,
+    clouds: urls,
+    devices,
+    site: siteUrl,
+    ...DEMO,
+    tag: DEMO_TAG,
+  };
+  io.out(`${JSON.stringify(told)}\n`);
+  say(`service    ${service.url}   (document: ${service.url}/v1/openapi.json)`);
+  for (const [oem, cloud] of clouds) {
+    say(`${oem.padEnd(10)} ${cloud.url}   batteries ${cloud.world.deviceIds.join(', ')}`);
+  }
+  say(`site       ${siteUrl}   10 MW, 40 MWh`);
+  say(`keys       ana ${keys.ana}\n           ben ${keys.ben}   (the second person for approvals)`);
+  say('the README shows what to ask of it; Ctrl-C ends it');
+  return untilStopped(() => demo.close());
+}
+
+async function untilStopped(close: () => Promise<void>): Promise<number> {
+  await onSignal().promise;
+  await close();
+  return 0;
+}

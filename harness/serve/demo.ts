@@ -1,0 +1,203 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createRtac } from '../../simulators/rtac/rtac.ts';
+import type { CoreInput } from '../../src/core/input.ts';
+import { SCOPE_NAMES, type Scope } from '../../src/domain/client.ts';
+import { DEFAULT_REVISION } from '../../src/domain/pointsMap.ts';
+import { programTag } from '../../src/domain/program.ts';
+import { Dnp3Server } from '../../src/live/dnp3Server.ts';
+import type { Dnp3End, Dnp3Link } from '../../src/live/dnp3Tcp.ts';
+import { SteppedClock } from '../../src/live/steppedClock.ts';
+import type { OemId } from '../../src/ports/oem.ts';
+import { createCloudWorld } from '../cloud/cloudWorld.ts';
+import { CloudServer } from '../cloud/server.ts';
+import { randomSource } from '../kernel/random.ts';
+import type { ServeConfig } from './config.ts';
+import { openService, type RunningService } from './service.ts';
+
+/**
+ * A whole plant on the loopback: the service, three clouds with a few batteries each, an RTAC with a battery of 10 MW, and
+ * a workspace with keys for two people. Everything is on one clock that runs with the machine's and can be advanced over
+ * HTTP, so that the end of an hour's command is seen in a second.
+ */
+export interface Demo {
+  readonly service: RunningService;
+  readonly clouds: ReadonlyMap<OemId, CloudServer>;
+  readonly site: Dnp3Server;
+  readonly keys: { readonly ana: string; readonly ben: string };
+  close(): Promise<void>;
+}
+
+export interface DemoOptions {
+  readonly config: ServeConfig;
+  readonly seed: string;
+  /** Batteries per cloud. */
+  readonly devices?: number;
+  readonly clock?: SteppedClock;
+}
+
+export const DEMO = { workspaceId: 'demo', programId: 'demo-program', connectionId: 'demo-site' } as const;
+const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
+const ADDRESSES = { master: 1, outstation: 10 } as const;
+const DEVICES = 5;
+/** Nothing fails by chance; an application is approved after an hour. */
+const BEHAVIOUR = {
+  deliveryFailureRatio: 0,
+  commandTailRatio: 0,
+  enrollMsMin: 3_600_000,
+  enrollMsMax: 3_600_000,
+  enrollRejectRatio: 0,
+};
+
+export async function openDemo({
+  config,
+  seed,
+  devices = DEVICES,
+  clock = new SteppedClock(),
+}: DemoOptions): Promise<Demo> {
+  const random = randomSource(seed);
+  const clouds = new Map<OemId, CloudServer>();
+  for (const oem of OEMS) {
+    const world = createCloudWorld({
+      oem,
+      scheduler: clock,
+      random,
+      devices,
+      programIds: [DEMO.programId],
+      enrolled: oem !== 'enphase',
+      behaviour: BEHAVIOUR,
+    });
+    clouds.set(oem, await CloudServer.listen({ world, scheduler: clock, random: random(`faults/${oem}`), port: 0 }));
+  }
+  const site = await openSite(clock);
+  const service = await openService({
+    config: {
+      ...config,
+      clouds: Object.fromEntries([...clouds].map(([oem, c]) => [oem, { url: c.url, ...c.world.credentials }])),
+      sites: [
+        {
+          connectionId: DEMO.connectionId,
+          host: site.server.address.host,
+          port: site.server.address.port,
+          ...ADDRESSES,
+          pointsMap: { revision: DEFAULT_REVISION, overrides: {} },
+          controlMode: 'agc',
+        },
+      ],
+      webhooks: { allowLoopback: true },
+    },
+    clock,
+  });
+  const keys = await furnish(service);
+  return {
+    service,
+    clouds,
+    site: site.server,
+    keys,
+    close: async () => {
+      await service.close();
+      for (const cloud of clouds.values()) await cloud.close();
+      await site.server.close();
+      clock.stop();
+    },
+  };
+}
+
+/** The workspace, its program and two people's keys; keys are made anew at each start. */
+async function furnish({ host }: RunningService): Promise<Demo['keys']> {
+  const { workspaceId, programId } = DEMO;
+  const registry = async (input: CoreInput): Promise<void> => {
+    await host.submit({ workspaceId: null, input, actor: 'system', requestId: 'demo', reply: null });
+  };
+  await registry({ kind: 'create-workspace', workspace: { workspaceId, name: 'Demo', gridServices: true } });
+  await registry({
+    kind: 'create-program',
+    program: {
+      programId,
+      workspaceId,
+      name: 'Demo program',
+      timeZone: 'America/Los_Angeles',
+      node: 'DEMO',
+      trigger: { kind: 'called' },
+      nominatedW: 20_000,
+      paymentUsdPerKwh: 2,
+      provenance: { source: 'made up for the demo', standing: 'assumed' },
+    },
+  });
+  const key = async (name: string, scopes: readonly Scope[]): Promise<string> => {
+    const text = `vpp.${randomBytes(32).toString('hex')}`;
+    const hash = createHash('sha256').update(text).digest('hex');
+    const keyId = `key_${randomBytes(8).toString('hex')}`;
+    await registry({
+      kind: 'create-api-key',
+      key: { keyId, workspaceId, name, scopes, hash, createdMs: Date.now() },
+      actor: 'system',
+    });
+    return text;
+  };
+  for (const { keyId, workspaceId: of } of [...host.registry.state.apiKeys.values()]) {
+    if (of === workspaceId) await registry({ kind: 'revoke-api-key', keyId, actor: 'system' });
+  }
+  const everything = SCOPE_NAMES.filter((s) => s !== 'admin:service');
+  return {
+    ana: await key(
+      'ana',
+      everything.filter((s) => s !== 'approve:control'),
+    ),
+    ben: await key('ben', ['read', 'approve:control']),
+  };
+}
+
+/** The tag that lets a device of the demo be enrolled. */
+export const DEMO_TAG = programTag(DEMO.programId);
+
+async function openSite(clock: SteppedClock): Promise<{ readonly server: Dnp3Server }> {
+  const rtac = createRtac(
+    {
+      siteId: DEMO.connectionId,
+      addresses: ADDRESSES,
+      battery: {
+        usableWh: 40_000_000,
+        chargeWMax: 10_000_000,
+        dischargeWMax: 10_000_000,
+        chargeRatio: 0.94,
+        dischargeRatio: 0.94,
+        standbyW: 20_000,
+        storedWh: 24_000_000,
+      },
+      reservePct: 10,
+      rampWPerS: 2_000_000,
+      watchdogMs: 60_000,
+    },
+    clock,
+  );
+  let link: Dnp3Link | null = null;
+  rtac.onOutput(() => link?.flush());
+  const end: Dnp3End = {
+    connected: (nowMs) => rtac.connected(nowMs),
+    disconnected: (nowMs) => rtac.disconnected(nowMs),
+    receive: (octets, nowMs) => rtac.receive(octets, nowMs),
+    // The site keeps its own timers.
+    timeout: () => {},
+    nextTimeoutMs: () => null,
+    takeOutput: () => rtac.takeOutput(),
+  };
+  const server = await Dnp3Server.listen({
+    host: '127.0.0.1',
+    port: 0,
+    clock,
+    accept: () =>
+      link !== null
+        ? { kind: 'refused', why: 'another master is connected' }
+        : {
+            kind: 'session',
+            end,
+            onLink: (l) => {
+              link = l;
+            },
+            onEnded: () => {
+              link = null;
+            },
+          },
+  });
+  return { server };
+}

@@ -1,0 +1,210 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { createApi } from '../../src/api/server.ts';
+import { type CoreSettings, defaultSettings } from '../../src/core/settings.ts';
+import { inputError } from '../../src/domain/errors.ts';
+import { createApiTools, keysInFile } from '../../src/live/apiTools.ts';
+import { FieldLink } from '../../src/live/fieldLive.ts';
+import { Around, type CloudLink, type SiteLink } from '../../src/live/host/around.ts';
+import { type Host, openHost } from '../../src/live/host/host.ts';
+import { openTelemetry, type TelemetrySink } from '../../src/live/host/telemetry.ts';
+import { openJournal } from '../../src/live/journal/journal.ts';
+import { OemHttpLink } from '../../src/live/oemHttp.ts';
+import { SteppedClock } from '../../src/live/steppedClock.ts';
+import { HttpPost } from '../../src/live/webhooks/httpPost.ts';
+import { SecretStore } from '../../src/live/webhooks/secrets.ts';
+import { WebhookSender } from '../../src/live/webhooks/sender.ts';
+import { PUBLIC_ONLY, type UrlPolicy } from '../../src/live/webhooks/urls.ts';
+import { CAPABILITIES, createOemSession } from '../../src/oem/index.ts';
+import type { FieldEvent } from '../../src/ports/field.ts';
+import type { OemId, OemReply } from '../../src/ports/oem.ts';
+import { randomSource } from '../kernel/random.ts';
+import { VERSION } from '../version.ts';
+import type { CloudConfig, ServeConfig, SiteConfig } from './config.ts';
+import { sandboxAround } from './sandbox.ts';
+
+/** The service as one value: journal, core, clouds, sites, webhooks and the HTTP face, on a folder and a port. */
+export interface RunningService {
+  readonly host: Host;
+  readonly api: FastifyInstance;
+  readonly url: string;
+  /** The key of whoever runs the service; it stands in a file of the data folder. */
+  readonly operatorKey: string;
+  /** The clock of production. */
+  readonly clock: SteppedClock;
+  close(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  readonly config: ServeConfig;
+  readonly settings?: CoreSettings;
+  /** Production's clock; a test bed gives one that it can step, which its workspaces then may step too. */
+  readonly clock?: SteppedClock;
+  readonly report?: (error: unknown, requestId: string) => void;
+}
+
+const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
+
+export async function openService(options: ServiceOptions): Promise<RunningService> {
+  const { config, settings = defaultSettings(CAPABILITIES) } = options;
+  const clock = options.clock ?? new SteppedClock();
+  mkdirSync(config.data, { recursive: true, mode: 0o700 });
+  const inData = (name: string): string => join(config.data, name);
+  const journal = await openJournal({ dir: inData('journal'), build: VERSION });
+  const telemetry = openTelemetry(inData('telemetry.db'), () => clock.nowMs());
+  const secrets = new SecretStore(inData('secrets.json'));
+  const policy: UrlPolicy = config.webhooks.allowLoopback
+    ? { allowLoopback: true, allowHttp: true, ports: [] }
+    : PUBLIC_ONLY;
+  const outbox = new WebhookSender({
+    file: inData('deliveries.db'),
+    secrets,
+    policy,
+    post: new HttpPost({ policy }),
+    schedulerOf: (workspaceId) => hostOf().schedulerOf(workspaceId),
+    wallNowMs: () => Date.now(),
+    onBehind: () => hostOf().catchUp(),
+  });
+  let host: Host | null = null;
+  const hostOf = (): Host => {
+    if (host === null) throw new Error('the host is not there yet');
+    return host;
+  };
+  host = await openHost({
+    journal,
+    settings,
+    telemetry,
+    outbox,
+    secrets,
+    outside: (plantId, lastMs) =>
+      plantId === 'main'
+        ? production({ config, clock, testClock: options.clock !== undefined, settings, telemetry })
+        : sandboxAround({ plantId, lastMs, settings, telemetry }),
+  });
+  const unwatch = clock.watch(() => hostOf().inFlight, 'entries for the journal');
+  const operatorKey = operatorKeyIn(inData('operator.key'));
+  const tools = createApiTools({
+    keys: await keysInFile(inData('signing-keys.json')),
+    report: options.report ?? silent,
+  });
+  const { host: address, port } = config.listen;
+  const api = await createApi(host, tools, {
+    version: VERSION,
+    issuer: 'vpp-testbed',
+    audience: 'vpp-testbed',
+    operatorKeyHashes: [createHash('sha256').update(operatorKey).digest('hex')],
+    rate: { perSecond: config.limits.requestsPerSecond, burst: 2 * config.limits.requestsPerSecond },
+  });
+  const url = await listen(api, address, port);
+  return {
+    host,
+    api,
+    url,
+    operatorKey,
+    clock,
+    close: async () => {
+      await api.close();
+      await hostOf().close();
+      unwatch();
+      telemetry.close();
+    },
+  };
+}
+
+const silent = (): void => {};
+
+async function listen(api: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    return await api.listen({ host, port });
+  } catch (error) {
+    const value = error instanceof Error ? error.message : String(error);
+    throw inputError({ source: 'vpp serve', place: `${host}:${port}`, value, expected: 'an address and a free port' });
+  }
+}
+
+function production(r: {
+  readonly config: ServeConfig;
+  readonly clock: SteppedClock;
+  readonly testClock: boolean;
+  readonly settings: CoreSettings;
+  readonly telemetry: TelemetrySink;
+}): Around {
+  const { config, clock, testClock, telemetry, settings } = r;
+  const clouds = OEMS.flatMap((oem) => {
+    const cloud = config.clouds[oem];
+    return cloud === undefined ? [] : [[oem, cloudLink(oem, cloud, clock)] as const];
+  });
+  return new Around({
+    clock,
+    testClock,
+    capabilities: settings.capabilities,
+    clouds: new Map(clouds),
+    sites: new Map(config.sites.map((s) => [s.connectionId, siteLink(s, clock)])),
+    telemetry,
+  });
+}
+
+const cloudLink =
+  (oem: OemId, { url, clientId, clientSecret, apiKey }: CloudConfig, clock: SteppedClock) =>
+  (onReply: (reply: OemReply) => void): CloudLink => {
+    const session = createOemSession(oem, { clientId, clientSecret, apiKey });
+    const link = new OemHttpLink({ session, clock, baseUrl: url, onReply });
+    return {
+      submit: (job) => link.submit(job),
+      inFlight: () => link.inFlight(),
+      health: () => {
+        const { circuit, lastLost, requests, lost } = link.health();
+        const why =
+          lastLost === null ? `${requests} requests` : `${lost} of ${requests} lost, the last: ${lastLost.why}`;
+        return { ok: circuit === 'closed', why: circuit === 'closed' ? why : `circuit ${circuit}; ${why}` };
+      },
+      stop: () => link.stop(),
+    };
+  };
+
+const siteLink =
+  (site: SiteConfig, clock: SteppedClock) =>
+  (onEvent: (event: FieldEvent) => void): SiteLink => {
+    const { connectionId, host, port, master, outstation, pointsMap, controlMode } = site;
+    const random = randomSource(connectionId)('reconnect');
+    const link = new FieldLink({
+      siteId: connectionId,
+      host,
+      port,
+      safety: null,
+      approvals: [],
+      pointsMap,
+      addresses: { master, outstation },
+      controlMode,
+      clock,
+      random: () => random.uniform(0, 1),
+      onEvent,
+    });
+    return {
+      start: () => link.start(),
+      submit: (job) => link.submit(job),
+      configure: (safety, approvals) => link.configure(safety, approvals),
+      inFlight: () => link.inFlight(),
+      health: () => {
+        const { connected, why, linkUp } = link.health();
+        return {
+          ok: connected && linkUp,
+          why: connected ? (linkUp ? 'up' : 'the site does not answer') : (why ?? 'down'),
+        };
+      },
+      stop: () => link.stop(),
+    };
+  };
+
+/** Made at the first start; whoever can read the file may run the service. */
+function operatorKeyIn(file: string): string {
+  if (!existsSync(file)) writeFileSync(file, `vpp.${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
+  const mode = statSync(file).mode & 0o777;
+  if ((mode & 0o077) !== 0) {
+    const expected = '0600, because whoever has it may run the service';
+    throw inputError({ source: file, place: 'mode of the file', value: `0${mode.toString(8)}`, expected });
+  }
+  return readFileSync(file, 'utf8').trim();
+}

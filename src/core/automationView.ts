@@ -1,0 +1,297 @@
+import {
+  type AutomationCondition,
+  type AutomationMetric,
+  type AutomationRule,
+  compares,
+  DEPTH_MAX,
+  type PriceTest,
+  SELECTION_MAX,
+  type SeenValue,
+  type Selection,
+} from '../domain/automation.ts';
+import type { BatteryState } from '../domain/battery.ts';
+import { dateOf, weekdayOf } from '../domain/calendar.ts';
+import type { Device } from '../domain/device.ts';
+import { localDate } from '../domain/time.ts';
+import type { EpochMs } from '../domain/units.ts';
+import { commandObstacle, openEntry } from './commands.ts';
+import { type Context, staleAfterMs } from './context.ts';
+import { fitsGroup, membersOf } from './groups.ts';
+import { inWindow } from './markets.ts';
+import { priceAt } from './prices.ts';
+import { type CoreState, type DeviceEntry, deviceTagKey, enrollmentKey, priceKey } from './state.ts';
+import type { Observation } from './telemetry.ts';
+
+/** What automations see, and what a firing would do. Nothing here changes anything: the dry run asks the same questions. */
+
+export function selects(state: CoreState, s: Selection, device: Device): boolean {
+  switch (s.kind) {
+    case 'all':
+      return true;
+    case 'devices':
+      return s.deviceIds.includes(device.deviceId);
+    case 'tag':
+      return device.tags.includes(s.tag);
+    case 'group': {
+      const group = state.groups.get(s.groupId);
+      return group !== undefined && fitsGroup(state, group.rule, device);
+    }
+  }
+}
+
+/** The devices of a selection in a workspace, by id. */
+export function selected(state: CoreState, workspaceId: string, s: Selection): DeviceEntry[] {
+  const byId = (ids: Iterable<string>) => [...ids].sort().flatMap((id) => state.devices.get(id) ?? []);
+  const mine = (entries: DeviceEntry[]) => entries.filter((d) => d.device.workspaceId === workspaceId);
+  switch (s.kind) {
+    case 'all':
+      return mine(byId(state.devices.keys()));
+    case 'devices':
+      return mine(byId(s.deviceIds));
+    case 'tag':
+      return byId(state.devicesByTag.get(deviceTagKey(workspaceId, s.tag)) ?? []);
+    case 'group':
+      return mine(membersOf(state, s.groupId));
+  }
+}
+
+/** A sample that speaks of now: of a device that is reached, and not stale. Null = nothing is known. */
+export function freshSample(ctx: Context, device: DeviceEntry): BatteryState | null {
+  const seen: Observation | undefined = ctx.telemetry.latest.get(device.device.deviceId);
+  if (seen === undefined || !seen.online || !device.reachable) return null;
+  return ctx.nowMs - seen.state.sampledAtMs > staleAfterMs(ctx, device) ? null : seen.state;
+}
+
+export function metricOf(state: BatteryState, metric: AutomationMetric): number | null {
+  const x = state[metric];
+  return x === null || !Number.isFinite(x) ? null : x;
+}
+
+/** Whether something holds; null = it is not known. */
+export interface Answer {
+  readonly holds: boolean | null;
+  readonly seen: SeenValue;
+}
+
+export function priceAnswer(ctx: Context, test: PriceTest): Answer {
+  const price = priceAt(ctx.state.prices.get(priceKey(test.node, test.market)), ctx.nowMs);
+  const what = `${test.market} price of ${test.node} [$/MWh]`;
+  const holds = price === null ? null : compares(price, test.comparison, test.usdPerMwh);
+  return { holds, seen: { what, value: price, atMs: ctx.nowMs } };
+}
+
+export function sampleAnswer(
+  ctx: Context,
+  test: {
+    readonly metric: AutomationMetric;
+    readonly comparison: 'above' | 'below';
+    readonly value: number;
+  },
+  device: DeviceEntry,
+): Answer {
+  const sample = freshSample(ctx, device);
+  const value = sample === null ? null : metricOf(sample, test.metric);
+  const holds = value === null ? null : compares(value, test.comparison, test.value);
+  const what = `${test.metric} of ${device.device.deviceId}`;
+  return { holds, seen: { what, value, atMs: sample?.sampledAtMs ?? null } };
+}
+
+/** @param device  a target; null for the conditions that ask for no device */
+export function conditionAnswer(ctx: Context, c: AutomationCondition, device: DeviceEntry | null): Answer {
+  switch (c.kind) {
+    case 'time': {
+      const days = c.daysOfWeek ?? [0, 1, 2, 3, 4, 5, 6];
+      const holds =
+        inWindow(ctx.nowMs, c.timeZone, c.window) && days.includes(weekdayOf(dateOf(ctx.nowMs, c.timeZone)));
+      return {
+        holds,
+        seen: { what: `local time in ${c.window.start}–${c.window.end}`, value: holds, atMs: ctx.nowMs },
+      };
+    }
+    case 'price':
+      return priceAnswer(ctx, c);
+    case 'telemetry':
+      if (device === null) return { holds: null, seen: { what: c.metric, value: null, atMs: null } };
+      return sampleAnswer(ctx, c, device);
+    case 'storm': {
+      // After a loss of contact the last word on the storm is old, too.
+      const value = device === null || freshSample(ctx, device) === null ? null : device.stormActive;
+      const what = `storm at ${device?.device.deviceId ?? 'no device'}`;
+      return { holds: value === null ? null : value === c.active, seen: { what, value, atMs: ctx.nowMs } };
+    }
+    case 'event': {
+      const running = [...ctx.state.events.values()].some(
+        ({ event, status }) => event.programId === c.programId && status === 'started',
+      );
+      const what = `an event of ${c.programId} runs`;
+      return { holds: running === c.running, seen: { what, value: running, atMs: ctx.nowMs } };
+    }
+  }
+}
+
+const asksDevice = (c: AutomationCondition): boolean => c.kind === 'telemetry' || c.kind === 'storm';
+
+const failed = (place: string, { holds, seen }: Answer): string | null => {
+  if (holds === true) return null;
+  const value = seen.value === null ? 'not known' : `${seen.value}`;
+  return `${place} ${holds === null ? 'is not known' : 'does not hold'}: ${seen.what} is ${value}`;
+};
+
+/** What made a rule fire. */
+export interface Cause {
+  /** The device, '' for what belongs to none. */
+  readonly subject: string;
+  readonly eventId: string | null;
+  readonly seen: readonly SeenValue[];
+}
+
+/** What a firing would do, device by device; held: nothing at all, and why. */
+export type FiringPlan =
+  | {
+      readonly kind: 'go';
+      readonly depth: number;
+      readonly seen: readonly SeenValue[];
+      readonly steps: readonly FiringStep[];
+    }
+  | {
+      readonly kind: 'held';
+      readonly why: string;
+      readonly seen: readonly SeenValue[];
+      readonly steps: readonly FiringStep[];
+    };
+
+/** why null = it would be done. resourceId: for an opt-out, which goes by resources. */
+export interface FiringStep {
+  readonly deviceId: string;
+  readonly resourceId: string | null;
+  readonly why: string | null;
+}
+
+/** @param heldBack  cooldown or daily limit in words; null = none */
+export function planFiring(ctx: Context, rule: AutomationRule, cause: Cause, heldBack: string | null): FiringPlan {
+  const seen = [...cause.seen];
+  const held = (why: string, steps: readonly FiringStep[] = []): FiringPlan => ({ kind: 'held', why, seen, steps });
+  if (heldBack !== null) return held(heldBack);
+  const trigger = ctx.state.devices.get(cause.subject);
+  const depth = trigger === undefined ? 1 : depthOf(ctx, trigger);
+  if (depth > DEPTH_MAX) return held(`it follows from ${DEPTH_MAX} automations in a row on ${cause.subject}`);
+  for (const [i, c] of rule.conditions.entries()) {
+    if (asksDevice(c)) continue;
+    const answer = conditionAnswer(ctx, c, null);
+    seen.push(answer.seen);
+    const why = failed(`conditions[${i}]`, answer);
+    if (why !== null) return held(why);
+  }
+  if (rule.action.kind === 'alert') {
+    const step = alertStep(ctx, rule, trigger);
+    return step.why === null ? { kind: 'go', depth, seen, steps: [step] } : held(step.why, [step]);
+  }
+  const targets = targetsOf(ctx, rule, trigger);
+  if (targets.length === 0) return held('no device is selected');
+  if (targets.length > SELECTION_MAX) return held(`${targets.length} devices: at most ${SELECTION_MAX} at once`);
+  const steps = stepsOf(ctx, rule, targets, cause);
+  const [first] = steps;
+  if (steps.every((s) => s.why !== null)) return held(`${first?.deviceId}: ${first?.why}`, steps);
+  return { kind: 'go', depth, seen, steps };
+}
+
+function targetsOf(ctx: Context, rule: AutomationRule, trigger: DeviceEntry | undefined): DeviceEntry[] {
+  if (rule.target.kind !== 'triggering-device') return selected(ctx.state, rule.workspaceId, rule.target);
+  return trigger === undefined ? [] : [trigger];
+}
+
+/** An alert is no matter of the targets: conditions that ask for a device ask for the one that triggered it. */
+function alertStep(ctx: Context, rule: AutomationRule, trigger: DeviceEntry | undefined): FiringStep {
+  const whys = rule.conditions.flatMap((c, i) =>
+    asksDevice(c) ? (failed(`conditions[${i}]`, conditionAnswer(ctx, c, trigger ?? null)) ?? []) : [],
+  );
+  return { deviceId: trigger?.device.deviceId ?? '', resourceId: null, why: whys[0] ?? null };
+}
+
+/** How many automations in a row lead to what happens on a device now. */
+export function depthOf(ctx: Context, device: DeviceEntry): number {
+  const cause = openEntry(ctx, device)?.command.cause;
+  return cause?.kind === 'automation' ? cause.depth + 1 : 1;
+}
+
+function stepsOf(ctx: Context, rule: AutomationRule, targets: readonly DeviceEntry[], cause: Cause): FiringStep[] {
+  const { action } = rule;
+  const whyNot = (device: DeviceEntry): string | null => {
+    for (const [i, c] of rule.conditions.entries()) {
+      const why = asksDevice(c) ? failed(`conditions[${i}]`, conditionAnswer(ctx, c, device)) : null;
+      if (why !== null) return why;
+    }
+    return actionObstacle(ctx, rule, device);
+  };
+  const checked = new Map(targets.map((d) => [d.device.deviceId, whyNot(d)]));
+  if (action.kind === 'opt-out') return optOutSteps(ctx, checked, cause.eventId);
+  return [...checked].map(([deviceId, why]) => ({ deviceId, resourceId: null, why }));
+}
+
+function actionObstacle(ctx: Context, rule: AutomationRule, device: DeviceEntry): string | null {
+  const { action } = rule;
+  const { deviceId } = device.device;
+  switch (action.kind) {
+    case 'command': {
+      const open = openEntry(ctx, device)?.command;
+      if (open?.cause.kind === 'dispatch' && open.endMs > ctx.nowMs) {
+        return `a dispatch of ${open.cause.eventId} holds it`;
+      }
+      const { input, durationMs } = action;
+      const window = { startMs: ctx.nowMs, endMs: ctx.nowMs + durationMs };
+      const request = { workspaceId: rule.workspaceId, deviceId, input, ...window, actor: '' };
+      return commandObstacle(ctx, request)?.why ?? null;
+    }
+    case 'unenroll': {
+      const status = ctx.state.enrollments.get(enrollmentKey(deviceId, action.programId))?.status;
+      return status === 'approved' ? null : `it is ${status ?? 'not enrolled'} in ${action.programId}`;
+    }
+    case 'opt-out':
+    case 'alert':
+      return null;
+  }
+}
+
+/** A resource answers for all its devices: it opts out only if every one of them is a target that fits. */
+function optOutSteps(ctx: Context, checked: ReadonlyMap<string, string | null>, eventId: string | null): FiringStep[] {
+  const entry = eventId === null ? undefined : ctx.state.events.get(eventId);
+  const steps: FiringStep[] = [];
+  const answered = new Set<string>();
+  for (const { resourceId, programId, deviceIds } of ctx.state.resources.values()) {
+    if (programId !== entry?.event.programId || !deviceIds.some((id) => checked.has(id))) continue;
+    const missing = deviceIds.find((id) => checked.get(id) !== null);
+    for (const id of deviceIds) answered.add(id);
+    const why =
+      missing === undefined ? null : `${resourceId} answers for ${missing}, too, which is no target that fits`;
+    steps.push({ deviceId: deviceIds[0] ?? '', resourceId, why });
+  }
+  for (const [deviceId, why] of checked) {
+    if (answered.has(deviceId)) continue;
+    steps.push({ deviceId, resourceId: null, why: why ?? 'it belongs to no resource of the program' });
+  }
+  return steps;
+}
+
+/** How a rule has been used on a subject: for its cooldown and its daily limit. */
+export interface Use {
+  readonly lastMs: EpochMs;
+  /** Local date of the last firing, and how many there were on it. */
+  readonly day: string;
+  readonly count: number;
+}
+
+/** Counted per device when the rule acts on the device that triggers it, for the rule as a whole otherwise. */
+export const useKey = (rule: AutomationRule, subject: string): string =>
+  rule.target.kind === 'triggering-device' ? subject : '';
+
+/** Why a rule may not fire again yet; null = it may. */
+export function restOf(rule: AutomationRule, use: Use | undefined, nowMs: EpochMs): string | null {
+  if (use === undefined) return null;
+  const { cooldownMs, firingsPerDayMax, timeZone } = rule;
+  if (nowMs - use.lastMs < cooldownMs)
+    return `cooldown: fired ${nowMs - use.lastMs} ms ago, rests for ${cooldownMs} ms`;
+  const isSameDay = use.day === localDate(nowMs, timeZone);
+  return isSameDay && use.count >= firingsPerDayMax
+    ? `fired ${use.count} times today, at most ${firingsPerDayMax}`
+    : null;
+}

@@ -1,0 +1,202 @@
+import type { CommandInput } from '../domain/command.ts';
+import { activeLimitW, type Feeder, type Transformer } from '../domain/topology.ts';
+import { type EpochMs, splitWhole } from '../domain/units.ts';
+import { type Context, capabilitiesOf } from './context.ts';
+import { signedPowerW } from './routing.ts';
+import type { DeviceEntry } from './state.ts';
+import { feederLoadingOf, flowOf, type GridNode, loadingOf, nodeOfFeeder, nodeOfTransformer } from './topology.ts';
+
+/**
+ * Ratings of transformers and feeders in what the core plans and accepts (promise S4).
+ *
+ * What flows without the batteries, base = Σ import of the known sites + Σ discharge of their batteries, is not the core's
+ * to change; the batteries are. With L the most active power that keeps the rating, all batteries together may discharge
+ * at most L + base and charge at most L − base. What is asked of them above that is cut in proportion. A site that is not
+ * known keeps its equal share of the rating for itself. Batteries that are not asked count with what they do or are told
+ * to do, in the direction that loads more: one that charges makes no room for another to discharge.
+ * Left out: what homes do by themselves after an event (the rebound of their own strategies) is seen, and alerted, but not
+ * commanded; phases are taken to be balanced; losses and voltage are not looked at.
+ */
+
+/** One device of a plan, in one direction [W], ≥ 0. */
+export interface Asked {
+  readonly deviceId: string;
+  /** What it does in any case. */
+  readonly fixedW: number;
+  /** What more it is asked for, or can give. */
+  readonly moreW: number;
+  /** It gives all of that or nothing. */
+  readonly isWhole: boolean;
+}
+
+export interface Cut {
+  /** What is left of moreW [W], whole. */
+  readonly moreW: number;
+  /** "transformer tr-1": the last that cut it. */
+  readonly by: string;
+}
+
+export type Direction = 'discharge' | 'charge';
+
+export interface Window {
+  readonly startMs: EpochMs;
+  readonly endMs: EpochMs;
+}
+
+/**
+ * Cuts what devices are asked for so that no transformer and no feeder above them goes over its rating: transformers
+ * first, then feeders, each in the order of its id. The result depends on figures and ids, not on the order of the input.
+ * @returns what was cut; a device that is absent keeps all it was asked for
+ */
+export function fitUnderLimits(
+  ctx: Context,
+  request: { readonly direction: Direction; readonly asked: readonly Asked[]; readonly window: Window },
+): ReadonlyMap<string, Cut> {
+  const cuts = new Map<string, Cut>();
+  const siteOf = (deviceId: string): string => ctx.state.devices.get(deviceId)?.device.siteId ?? '';
+  const asked = [...request.asked].sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1));
+  for (const node of nodesAbove(ctx, asked.map((a) => siteOf(a.deviceId)))) {
+    const inside = new Set(node.siteIds);
+    const own = asked.filter((a) => inside.has(siteOf(a.deviceId)));
+    const without = new Set(own.map((a) => a.deviceId));
+    const room = roomW(ctx, node, { ...request, without });
+    const left = own.map((a) => ({ ...a, moreW: cuts.get(a.deviceId)?.moreW ?? a.moreW }));
+    const freeW = Math.max(0, Math.floor(room - sum(own.map((a) => a.fixedW))));
+    if (sum(left.map((a) => a.moreW)) <= freeW) continue;
+    for (const [deviceId, moreW] of inProportion(left, freeW)) cuts.set(deviceId, { moreW, by: `${node.kind} ${node.id}` });
+  }
+  return cuts;
+}
+
+/** Those that know only on and off: as many, by id, as fit into their part together. The others share the rest. */
+function inProportion(asked: readonly Asked[], freeW: number): Map<string, number> {
+  const parts = new Map<string, number>();
+  const whole = asked.filter((a) => a.isWhole);
+  const totalW = sum(asked.map((a) => a.moreW));
+  let usedW = 0;
+  for (const a of whole) {
+    const fits = (usedW + a.moreW) * totalW <= freeW * sum(whole.map((w) => w.moreW));
+    parts.set(a.deviceId, fits ? a.moreW : 0);
+    if (fits) usedW += a.moreW;
+  }
+  const smooth = asked.filter((a) => !a.isWhole);
+  const wants = smooth.map((a) => a.moreW);
+  const shares = splitWhole(Math.min(freeW - usedW, sum(wants)), wants);
+  smooth.forEach((a, i) => parts.set(a.deviceId, shares[i] ?? 0));
+  return parts;
+}
+
+/** Transformers and feeders with a rating above any of these sites: transformers first, by id. */
+function nodesAbove(ctx: Context, siteIds: readonly string[]): GridNode[] {
+  const { state } = ctx;
+  if (state.transformers.size === 0) return [];
+  const transformers = new Map<string, Transformer>();
+  for (const siteId of siteIds) {
+    const t = state.transformers.get(state.transformerOfSite.get(siteId) ?? '');
+    if (t !== undefined) transformers.set(t.transformerId, t);
+  }
+  const feeders = new Map<string, Feeder>();
+  for (const { feederId } of transformers.values()) {
+    const f = state.feeders.get(feederId ?? '');
+    if (f !== undefined && f.ratingVa !== null) feeders.set(f.feederId, f);
+  }
+  const byId = (a: GridNode, b: GridNode): number => (a.id < b.id ? -1 : 1);
+  return [
+    ...[...transformers.values()].map(nodeOfTransformer).sort(byId),
+    ...[...feeders.values()].map((f) => nodeOfFeeder(state, f)).sort(byId),
+  ];
+}
+
+/** What the devices that are asked may discharge or charge together under a node [W]; may be negative. */
+function roomW(
+  ctx: Context,
+  node: GridNode,
+  request: { readonly direction: Direction; readonly window: Window; readonly without: ReadonlySet<string> },
+): number {
+  const flows = node.siteIds.map((siteId) => flowOf(ctx.state, ctx.telemetry, siteId, ctx.nowMs));
+  const limitW = activeLimitW(flows, node.ratingVa ?? 0, node.powerFactor);
+  let baseW = 0;
+  let othersW = 0;
+  for (const flow of flows) {
+    baseW += flow.importW ?? 0;
+    for (const deviceId of ctx.state.devicesBySite.get(flow.siteId) ?? []) {
+      const device = ctx.state.devices.get(deviceId);
+      if (device === undefined) continue;
+      if (flow.importW !== null) baseW += seenW(ctx, deviceId);
+      if (!request.without.has(deviceId)) othersW += doneW(ctx, device, request);
+    }
+  }
+  return limitW + (request.direction === 'discharge' ? baseW : -baseW) - othersW;
+}
+
+const seenW = (ctx: Context, deviceId: string): number => {
+  const rateW = ctx.telemetry.latest.get(deviceId)?.state.chargeRate ?? 0;
+  return Number.isFinite(rateW) ? rateW : 0;
+};
+
+/** What a device does, or is told to do in the window, in the direction; the larger of the two [W], ≥ 0. */
+function doneW(
+  ctx: Context,
+  device: DeviceEntry,
+  { direction, window }: { readonly direction: Direction; readonly window: Window },
+): number {
+  const sign = direction === 'discharge' ? 1 : -1;
+  const open = ctx.state.commands.get(device.openCommandId ?? '')?.command;
+  const overlaps = open !== undefined && open.startMs < window.endMs && window.startMs < open.endMs;
+  const toldW = overlaps ? signedPowerW(device, open.input) : 0;
+  return Math.max(0, sign * toldW, sign * seenW(ctx, device.device.deviceId));
+}
+
+/** Why a single command would overload what is above its device, with the figures; null if it fits. */
+export function overloadOf(ctx: Context, device: DeviceEntry, input: CommandInput, window: Window): string | null {
+  const powerW = signedPowerW(device, input);
+  if (powerW === 0 || ctx.state.transformers.size === 0) return null;
+  const asked = { deviceId: device.device.deviceId, fixedW: 0, moreW: Math.abs(powerW), isWhole: false };
+  const direction = powerW > 0 ? 'discharge' : 'charge';
+  const cut = fitUnderLimits(ctx, { direction, asked: [asked], window }).get(asked.deviceId);
+  if (cut === undefined) return null;
+  return `transformer_limit: ${direction} of ${asked.moreW} W would load ${cut.by}${figures(ctx, cut.by)} over its rating; ${cut.moreW} W fit`;
+}
+
+function figures(ctx: Context, by: string): string {
+  const at = by.indexOf(' ');
+  const id = by.slice(at + 1);
+  const { state, telemetry, nowMs } = ctx;
+  const of = by.slice(0, at) === 'feeder' ? feederLoadingOf : loadingOf;
+  const l = of(state, telemetry, id, nowMs);
+  if (l === null) return '';
+  const seen = l.apparentVa === null ? 'not known' : `${Math.round(l.apparentVa)} VA`;
+  return ` (${l.ratingVa} VA, now ${seen}, ${l.sitesKnown} of ${l.sitesTotal} sites known)`;
+}
+
+/** The same command for many devices, as far as it fits: the power of each [W], null = as asked; and who is left out. */
+export function batchUnderLimits(
+  ctx: Context,
+  request: { readonly deviceIds: readonly string[]; readonly input: CommandInput; readonly window: Window },
+): {
+  readonly inputs: readonly { readonly deviceId: string; readonly input: CommandInput }[];
+  readonly skipped: readonly { readonly deviceId: string; readonly why: string }[];
+} {
+  const { deviceIds, input, window } = request;
+  const asked = deviceIds.flatMap((deviceId) => {
+    const device = ctx.state.devices.get(deviceId);
+    const moreW = device === undefined ? 0 : Math.abs(signedPowerW(device, input));
+    const isWhole = device !== undefined && capabilitiesOf(ctx, device)?.powerControl === 'on-off';
+    return moreW === 0 ? [] : [{ deviceId, fixedW: 0, moreW, isWhole }];
+  });
+  const direction = input.operatingMode === 'charge' ? 'charge' : 'discharge';
+  const cuts = fitUnderLimits(ctx, { direction, asked, window });
+  const isLeft = (deviceId: string): boolean => cuts.get(deviceId)?.moreW !== 0;
+  return {
+    inputs: deviceIds.filter(isLeft).map((deviceId) => {
+      const cut = cuts.get(deviceId);
+      const isSame = cut === undefined || cut.moreW === asked.find((a) => a.deviceId === deviceId)?.moreW;
+      return { deviceId, input: isSame ? input : { ...input, powerW: cut.moreW } };
+    }),
+    skipped: deviceIds.filter((id) => !isLeft(id)).map((deviceId) => {
+      return { deviceId, why: `transformer_limit: ${cuts.get(deviceId)?.by} has no room` };
+    }),
+  };
+}
+
+const sum = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0);

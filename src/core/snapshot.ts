@@ -1,0 +1,125 @@
+import { InvariantError, inputError, invariant, show } from '../domain/errors.ts';
+import { Agenda, type SavedAgenda } from './agenda.ts';
+import { type CoreState, newState } from './state.ts';
+
+/**
+ * The state as plain values that JSON can hold, and back. It goes by what a value is, not by the names of fields, so that
+ * a field that is added to CoreState comes along:
+ *   Map → {"$map": [[key, value], …]}, Set → {"$set": [value, …]}, both in their order, which the core relies on;
+ *   Agenda → {"$agenda": …}; −0, NaN and ±Infinity → {"$number": "-0"}; an object with a key that begins with $ →
+ *   {"$object": [[key, value], …]}; everything else as it is. A property whose value is undefined is left out.
+ * What none of these is (a class of somebody's own, a function, a date) is refused as a bug, because it would come back as
+ * something else. The copy shares nothing with the state that can change.
+ */
+const FORMAT = 1;
+
+/** @returns  plain values, a copy. @throws InvariantError for a value that has no such form, with its place */
+export function snapshotOf(state: CoreState): unknown {
+  const fields = Object.entries(state).map(([name, value]) => [name, encode(value, name)]);
+  return { format: FORMAT, fields: Object.fromEntries(fields) };
+}
+
+/**
+ * The state a snapshot was made of.
+ * @throws InputError when it is of another format, or its fields are not those of this build's state: then the state has
+ *         to be folded from the journal again
+ */
+export function restoreState(json: unknown): CoreState {
+  const { format, fields } = asRecord(json, '');
+  if (format !== FORMAT) throw mistaken('format', format, String(FORMAT));
+  const saved = asRecord(fields, 'fields');
+  const fresh: Record<string, unknown> = { ...newState() };
+  const unknown = Object.keys(saved).find((name) => !(name in fresh));
+  if (unknown !== undefined) throw mistaken('fields', unknown, 'only fields that the state of this build has');
+  for (const [name, empty] of Object.entries(fresh)) {
+    const value = decode(saved[name], name);
+    if (false) throw mistaken(name, kindOf(value), kindOf(empty));
+    fresh[name] = value;
+  }
+  return fresh as unknown as CoreState;
+}
+
+function encode(value: unknown, place: string): unknown {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value;
+    case 'number':
+      return Number.isFinite(value) && !Object.is(value, -0)
+        ? value
+        : { $number: Object.is(value, -0) ? '-0' : `${value}` };
+    case 'object':
+      return value === null ? null : encodeObject(value, place);
+    default:
+      throw new InvariantError(`a snapshot cannot hold ${String(value)} at ${place}`);
+  }
+}
+
+function encodeObject(value: object, place: string): unknown {
+  if (Array.isArray(value)) return value.map((v, i) => encode(v, `${place}[${i}]`));
+  if (value instanceof Map)
+    return { $map: [...value].map(([k, v]) => [encode(k, place), encode(v, `${place}.${String(k)}`)]) };
+  if (value instanceof Set) return { $set: [...value].map((v) => encode(v, place)) };
+  if (value instanceof Agenda) return { $agenda: encode(value.saved(), place) };
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const isPlain = prototype === Object.prototype || prototype === null;
+  invariant(isPlain, `a snapshot cannot hold a ${value.constructor?.name ?? 'foreign object'} at ${place}`);
+  const pairs = Object.entries(value)
+    .filter(([, v]) => v !== undefined)
+    .map(([k, v]) => [k, encode(v, `${place}.${k}`)] as const);
+  return pairs.some(([k]) => k.startsWith('$') || k === '__proto__') ? { $object: pairs } : Object.fromEntries(pairs);
+}
+
+function decode(value: unknown, place: string): unknown {
+  if (Array.isArray(value)) return value.map((v, i) => decode(v, `${place}[${i}]`));
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value);
+  const [mark, held] = entries[0] ?? ['', null];
+  if (entries.length !== 1 || !mark.startsWith('$')) {
+    return Object.fromEntries(entries.map(([k, v]) => [k, decode(v, `${place}.${k}`)]));
+  }
+  switch (mark) {
+    case '$map':
+      return new Map(asPairs(held, place).map(([k, v]) => [decode(k, place), decode(v, `${place}.${String(k)}`)]));
+    case '$set':
+      return new Set(asList(held, place).map((v) => decode(v, place)));
+    case '$agenda':
+      return Agenda.restored(decode(held, place) as SavedAgenda);
+    case '$number':
+      return Number(held);
+    case '$object':
+      return ownProperties(asPairs(held, place).map(([k, v]) => [String(k), decode(v, `${place}.${String(k)}`)]));
+    default:
+      throw mistaken(place, mark, '$map, $set, $agenda, $number or $object');
+  }
+}
+
+/** Object.fromEntries defines properties, so that a key "__proto__" stays a key. */
+const ownProperties = (pairs: readonly (readonly [string, unknown])[]): object => Object.fromEntries(pairs);
+
+function asRecord(value: unknown, place: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw mistaken(place, value, 'an object');
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function asList(value: unknown, place: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw mistaken(place, value, 'a list');
+  return value;
+}
+
+const asPairs = (value: unknown, place: string): readonly (readonly [unknown, unknown])[] =>
+  asList(value, place).map((pair) => {
+    const [k, v] = asList(pair, place);
+    return [k, v];
+  });
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (value instanceof Map) return 'a map';
+  if (value instanceof Set) return 'a set';
+  if (value instanceof Agenda) return 'an agenda';
+  return value === null || value === undefined ? 'nothing' : `a ${typeof value}`;
+}
+
+const mistaken = (place: string, value: unknown, expected: string) =>
+  inputError({ source: 'snapshot of the core', place: place === '' ? 'the top' : place, value: show(value), expected });

@@ -1,0 +1,209 @@
+import type { Effect } from '../../core/input.ts';
+import type { CoreState } from '../../core/state.ts';
+import type { Device } from '../../domain/device.ts';
+import type { Fact } from '../../domain/fact.ts';
+import type { Approval, SiteSafety } from '../../domain/safety.ts';
+import { PRIORITY } from '../../ports/clock.ts';
+import type { FieldEvent, FieldJob } from '../../ports/field.ts';
+import type { OemCapabilities, OemId, OemJob, OemReply } from '../../ports/oem.ts';
+import { Poller } from '../poller.ts';
+import type { SteppedClock } from '../steppedClock.ts';
+import type { Outside, Tell } from './outside.ts';
+import type { TelemetrySink } from './telemetry.ts';
+
+/**
+ * The outside of a plant: a link per cloud and per site, the polling of devices behind clouds, and the way back. The same
+ * for wall time and real sockets, and for a stepped clock and makers in the same process.
+ */
+export interface CloudLink {
+  submit(job: OemJob): void;
+  inFlight(): number;
+  health(): { readonly ok: boolean; readonly why: string };
+  stop(): void | Promise<void>;
+}
+
+export interface SiteLink {
+  start(): void;
+  submit(job: FieldJob): void;
+  /** What the safety gate goes by from now on. */
+  configure(safety: SiteSafety | null, approvals: readonly Approval[]): void;
+  inFlight(): number;
+  health(): { readonly ok: boolean; readonly why: string };
+  stop(): void | Promise<void>;
+}
+
+export interface AroundOptions {
+  readonly clock: SteppedClock;
+  /** The clock may be frozen and advanced from outside. */
+  readonly testClock: boolean;
+  readonly capabilities: Readonly<Record<OemId, OemCapabilities>>;
+  readonly clouds: ReadonlyMap<OemId, (onReply: (reply: OemReply) => void) => CloudLink>;
+  readonly sites: ReadonlyMap<string, (onEvent: (event: FieldEvent) => void) => SiteLink>;
+  readonly telemetry: TelemetrySink;
+}
+
+export class Around implements Outside {
+  readonly #o: AroundOptions;
+  readonly #clouds = new Map<OemId, CloudLink>();
+  readonly #sites = new Map<string, SiteLink>();
+  /** Job → device, until it is answered. */
+  readonly #owners = new Map<string, string>();
+  readonly #deviceOfConnection = new Map<string, string>();
+  readonly #poller: Poller;
+  #tell: Tell = () => {};
+  #state: () => CoreState = () => {
+    throw new Error('not started');
+  };
+
+  constructor(options: AroundOptions) {
+    this.#o = options;
+    this.#poller = new Poller(options.clock);
+  }
+
+  get scheduler(): SteppedClock {
+    return this.#o.clock;
+  }
+
+  get clock(): SteppedClock | null {
+    return this.#o.testClock ? this.#o.clock : null;
+  }
+
+  start(tell: Tell, state: () => CoreState): void {
+    const { clock, clouds, sites } = this.#o;
+    this.#tell = tell;
+    this.#state = state;
+    for (const [oem, make] of clouds) {
+      const link = make((reply) => this.#onReply(oem, reply));
+      this.#clouds.set(oem, link);
+      clock.watch(() => link.inFlight(), `requests to ${oem}`);
+    }
+    for (const [connectionId, make] of sites) {
+      const link = make((event) => this.#onEvent(connectionId, event));
+      this.#sites.set(connectionId, link);
+      clock.watch(() => link.inFlight(), `octets to and from ${connectionId}`);
+    }
+    for (const { device } of state().devices.values()) this.#connected(device);
+    for (const [connectionId, link] of this.#sites) {
+      this.#configure(connectionId);
+      link.start();
+    }
+  }
+
+  perform(effect: Effect): void {
+    switch (effect.kind) {
+      case 'oem':
+        return this.#submit(effect.oem, effect.deviceId, effect.job);
+      case 'field':
+        return this.#operate(effect.connectionId, effect.deviceId, effect.job);
+      case 'notify':
+        return;
+    }
+  }
+
+  onFacts(facts: readonly Fact[]): void {
+    const sites = new Set<string>();
+    for (const fact of facts) {
+      if (fact.type === 'device.connected') this.#connected(fact.device);
+      const siteId = siteOf(fact, this.#state());
+      if (siteId !== null) sites.add(siteId);
+    }
+    if (sites.size === 0) return;
+    for (const [connectionId, deviceId] of this.#deviceOfConnection) {
+      if (sites.has(this.#state().devices.get(deviceId)?.device.siteId ?? '')) this.#configure(connectionId);
+    }
+  }
+
+  health(): Record<string, { ok: boolean; why: string }> {
+    const parts: Record<string, { ok: boolean; why: string }> = {};
+    for (const [oem, link] of this.#clouds) parts[`cloud/${oem}`] = link.health();
+    for (const [connectionId, link] of this.#sites) parts[`site/${connectionId}`] = link.health();
+    return parts;
+  }
+
+  async stop(): Promise<void> {
+    this.#tell = () => {};
+    this.#poller.stop();
+    for (const link of this.#clouds.values()) await link.stop();
+    for (const link of this.#sites.values()) await link.stop();
+    this.#o.clock.stop();
+  }
+
+  #connected(device: Device): void {
+    const { source, deviceId } = device;
+    if (source.kind === 'dnp3') {
+      this.#deviceOfConnection.set(source.connectionId, deviceId);
+      this.#configure(source.connectionId);
+    } else this.#poll(device, source.oem, source.vendorDeviceId);
+  }
+
+  #configure(connectionId: string): void {
+    const deviceId = this.#deviceOfConnection.get(connectionId) ?? '';
+    const { devices, safety, approvals } = this.#state();
+    const siteId = devices.get(deviceId)?.device.siteId;
+    if (siteId === undefined) return;
+    this.#sites.get(connectionId)?.configure(safety.get(siteId) ?? null, approvals.get(siteId) ?? []);
+  }
+
+  /** Once per telemetry period of its cloud, and once at first: until then nothing is known of it. */
+  #poll(device: Device, oem: OemId, vendorDeviceId: string): void {
+    const { deviceId } = device;
+    if (!this.#clouds.has(oem)) return;
+    const submit = (job: OemJob): void => this.#submit(oem, deviceId, job);
+    this.#poller.add({ deviceId, vendorDeviceId, periodMs: this.#o.capabilities[oem].telemetryPeriodMs, submit });
+    this.#later(() => submit({ kind: 'read-state', jobId: `first-${deviceId}`, vendorDeviceId }));
+  }
+
+  #submit(oem: OemId, deviceId: string, job: OemJob): void {
+    const link = this.#clouds.get(oem);
+    const { jobId } = job;
+    if (link === undefined) {
+      const reply: OemReply = { kind: 'not-sent', jobId, message: `no connection to ${oem} is configured` };
+      this.#later(() => this.#tell({ kind: 'oem-reply', deviceId, reply }, `cloud/${oem}`));
+      return;
+    }
+    this.#owners.set(jobId, deviceId);
+    link.submit(job);
+  }
+
+  #operate(connectionId: string, deviceId: string, job: FieldJob): void {
+    const link = this.#sites.get(connectionId);
+    if (link !== undefined) return link.submit(job);
+    const why = `no connection ${connectionId} is configured`;
+    const reply = { kind: 'refused', jobId: job.jobId, why } as const;
+    this.#later(() =>
+      this.#tell({ kind: 'field-event', deviceId, event: { kind: 'reply', reply } }, `site/${connectionId}`),
+    );
+  }
+
+  #later(fn: () => void): void {
+    this.#o.clock.at(this.#o.clock.nowMs(), fn, PRIORITY.wire);
+  }
+
+  #onReply(oem: OemId, reply: OemReply): void {
+    const deviceId = this.#owners.get(reply.jobId);
+    this.#owners.delete(reply.jobId);
+    if (deviceId === undefined) return;
+    if (reply.kind === 'state') this.#o.telemetry.addState(deviceId, reply.state);
+    this.#tell({ kind: 'oem-reply', deviceId, reply }, `cloud/${oem}`);
+  }
+
+  #onEvent(connectionId: string, event: FieldEvent): void {
+    const deviceId = this.#deviceOfConnection.get(connectionId);
+    if (deviceId === undefined) return;
+    if (event.kind === 'points') return this.#o.telemetry.addPoints(deviceId, event.points);
+    if (event.kind === 'state') this.#o.telemetry.addState(deviceId, event.state);
+    this.#tell({ kind: 'field-event', deviceId, event }, `site/${connectionId}`);
+  }
+}
+
+/** The site whose safety a fact is about; null for other facts. */
+function siteOf(fact: Fact, state: CoreState): string | null {
+  if (fact.type === 'undo.sent') return state.devices.get(fact.deviceId)?.device.siteId ?? null;
+  if (!fact.type.startsWith('site.') && !fact.type.startsWith('approval.') && !fact.type.startsWith('stop.'))
+    return null;
+  if ('siteId' in fact && typeof fact.siteId === 'string') return fact.siteId;
+  if ('approval' in fact) return fact.approval.siteId;
+  return 'deviceId' in fact && typeof fact.deviceId === 'string'
+    ? (state.devices.get(fact.deviceId)?.device.siteId ?? null)
+    : null;
+}

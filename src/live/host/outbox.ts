@@ -1,0 +1,116 @@
+import { idsOf, workspaceOf } from '../../core/ownership.ts';
+import type { CoreState } from '../../core/state.ts';
+import type { OutboxEvent } from '../../domain/destination.ts';
+import type { Fact } from '../../domain/fact.ts';
+import { isoUtc } from '../../domain/time.ts';
+import type { JournalEntry } from '../../ports/journal.ts';
+
+/**
+ * The journal as events for destinations: a view, made anew after a restart from the same entries.
+ * @source TextureHQ/docs events: types, versions and the shape of `data` of command.succeeded, command.failed,
+ *         device.discovered, device.disconnected, enrollment.* and site.created; the others follow the same form
+ */
+export function eventsOf(entry: JournalEntry, state: CoreState): OutboxEvent[] {
+  return entry.facts.flatMap((fact, index) => {
+    const told = tell(fact, entry, state);
+    if (told === null) return [];
+    const ids = idsOf(fact);
+    const workspaceId = workspaceOf(ids, state);
+    if (workspaceId === null) return [];
+    const deviceId = ids.get('device') ?? deviceOfCommand(ids.get('command'), state);
+    const deviceType = deviceId === undefined ? null : (state.devices.get(deviceId)?.device.kind ?? null);
+    const { type, version, data } = told;
+    const head = { seq: entry.seq, index, workspaceId, type, version, deviceType, timestampMs: entry.atMs };
+    return [{ ...head, data: { workspaceId, ...data } }];
+  });
+}
+
+const deviceOfCommand = (commandId: string | undefined, state: CoreState): string | undefined =>
+  commandId === undefined ? undefined : state.commands.get(commandId)?.command.deviceId;
+
+interface Told {
+  readonly type: string;
+  readonly version: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** Facts that are told as they are, under these names. */
+const AS_THEY_ARE: Readonly<Record<string, string>> = {
+  'event.offered': 'event.offered',
+  'event.started': 'event.started',
+  'event.ended': 'event.ended',
+  'event.cancelled': 'event.cancelled',
+  'event.measured': 'event.measured',
+  'bid.awarded': 'bid.awarded',
+  'alert.opened': 'alert.opened',
+  'alert.changed': 'alert.updated',
+  'alert.resolved': 'alert.resolved',
+  'schedule.fired': 'schedule.fired',
+  'automation.triggered': 'automation.triggered',
+};
+
+function tell(fact: Fact, entry: JournalEntry, state: CoreState): Told | null {
+  switch (fact.type) {
+    case 'command.ended':
+      return commandEnded(fact, entry, state);
+    case 'enrollment.changed':
+      return enrollmentChanged(fact);
+    case 'device.connected': {
+      const { nameplate: _, ...device } = fact.device;
+      return { type: 'device.discovered', version: '1.0.0', data: { deviceId: device.deviceId, device } };
+    }
+    case 'device.storm':
+      return {
+        type: 'device.updated',
+        version: '1.0.0',
+        data: {
+          deviceId: fact.deviceId,
+          state: { isStormModeActive: fact.active },
+          sampledAt: isoUtc(fact.sampledAtMs),
+        },
+      };
+    case 'device.reachable': {
+      const type = fact.reachable ? 'device.updated' : 'device.disconnected';
+      return { type, version: '1.0.0', data: { deviceId: fact.deviceId, reachable: fact.reachable, reason: fact.why } };
+    }
+    case 'site.created':
+      return { type: 'site.created', version: '0.0.1', data: { siteId: fact.site.siteId, site: fact.site } };
+    case 'customer.created':
+      return { type: 'customer.created', version: '0.0.1', data: { customerId: fact.customer.customerId } };
+    default: {
+      const type = AS_THEY_ARE[fact.type];
+      if (type === undefined) return null;
+      const { type: _, ...data } = fact;
+      return { type, version: '0.0.1', data };
+    }
+  }
+}
+
+/** The vendor knows two ends; which of the eight it was, and why, stands beside it. */
+function commandEnded(
+  fact: Extract<Fact, { type: 'command.ended' }>,
+  entry: JournalEntry,
+  state: CoreState,
+): Told | null {
+  const command = state.commands.get(fact.commandId)?.command;
+  if (command === undefined) return null;
+  const { status, reason, detail } = fact.outcome;
+  const data = {
+    commandId: fact.commandId,
+    deviceId: command.deviceId,
+    status,
+    reason,
+    issuedAt: isoUtc(command.startMs),
+    executedAt: isoUtc(entry.atMs),
+  };
+  return status === 'succeeded'
+    ? { type: 'command.succeeded', version: '0.0.2', data: { ...data, detail } }
+    : { type: 'command.failed', version: '0.0.2', data: { ...data, error: { message: detail } } };
+}
+
+function enrollmentChanged(fact: Extract<Fact, { type: 'enrollment.changed' }>): Told {
+  const { enrollmentId, deviceId, programId, from, to, why } = fact;
+  const named = from === null ? 'created' : to === 'submitted' || to === 'approved' || to === 'rejected' ? to : null;
+  const type = named === null ? 'enrollment.status_changed' : `enrollment.${named}`;
+  return { type, version: '0.0.1', data: { enrollmentId, deviceId, program: { programId }, from, status: to, why } };
+}

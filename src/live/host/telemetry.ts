@@ -1,0 +1,239 @@
+import Database from 'libsql';
+import type { Metric, TelemetryHistory, TimeRange } from '../../api/service.ts';
+import { type BatteryState, chargingStateOf, gridStatusOf } from '../../domain/battery.ts';
+import { type EpochMs, MS_PER_DAY, MS_PER_HOUR } from '../../domain/units.ts';
+import type { RawPoint } from '../../ports/field.ts';
+
+/**
+ * Samples and raw points as they came, in a SQLite file of their own. Telemetry is no fact: writing is buffered for a
+ * second and not synced at once, so a crash leaves a hole and never a wrong value. A sample that comes twice is one
+ * sample. Kept for RETENTION_MS; at BUFFER_MAX waiting rows they are written at once.
+ * @source retention: TextureHQ/docs, older text: 14 days
+ */
+const RETENTION_MS = 14 * MS_PER_DAY;
+const BUFFER_MAX = 5_000;
+const FLUSH_MS = 1_000;
+const PRUNE_MS = MS_PER_HOUR;
+/** A power holds until the next sample, at most this long: beyond it is a hole. */
+const HOLD_MS_MAX = MS_PER_HOUR;
+const ROWS_MAX = 50_000;
+
+const TABLES = `
+CREATE TABLE IF NOT EXISTS state(device TEXT NOT NULL, at_ms INTEGER NOT NULL, charge REAL NOT NULL, pct REAL NOT NULL,
+  rate REAL NOT NULL, reserve REAL NOT NULL, grid REAL, strategy TEXT NOT NULL, storm INTEGER NOT NULL,
+  PRIMARY KEY(device, at_ms)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS point(device TEXT NOT NULL, at_ms INTEGER NOT NULL, type TEXT NOT NULL, idx INTEGER NOT NULL,
+  value REAL, flags INTEGER NOT NULL, quality TEXT NOT NULL, source TEXT NOT NULL,
+  PRIMARY KEY(device, at_ms, type, idx, source)) STRICT, WITHOUT ROWID;
+`;
+
+export interface TelemetrySink extends TelemetryHistory {
+  addState(deviceId: string, state: BatteryState): void;
+  addPoints(deviceId: string, points: readonly RawPoint[]): void;
+  close(): void;
+}
+
+/** @param file  where to keep it; ":memory:" for a plant that is thrown away */
+export function openTelemetry(file: string, wallMs: () => EpochMs): TelemetrySink {
+  return new Store(file, wallMs);
+}
+
+class Store implements TelemetrySink {
+  readonly #db;
+  readonly #addState;
+  readonly #addPoint;
+  readonly #wallMs: () => EpochMs;
+  #states: (readonly [string, BatteryState])[] = [];
+  #points: (readonly [string, RawPoint])[] = [];
+  readonly #timer: NodeJS.Timeout;
+  #prunedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(file: string, wallMs: () => EpochMs) {
+    this.#wallMs = wallMs;
+    this.#db = new Database(file);
+    this.#db.pragma('journal_mode = WAL');
+    this.#db.pragma('synchronous = NORMAL');
+    this.#db.exec(TABLES);
+    this.#addState = this.#db.prepare('INSERT OR REPLACE INTO state VALUES (?,?,?,?,?,?,?,?,?)');
+    this.#addPoint = this.#db.prepare('INSERT OR REPLACE INTO point VALUES (?,?,?,?,?,?,?,?)');
+    this.#timer = setInterval(() => this.#tryFlush(), FLUSH_MS);
+    this.#timer.unref();
+  }
+
+  addState(deviceId: string, state: BatteryState): void {
+    this.#states.push([deviceId, state]);
+    if (this.#states.length >= BUFFER_MAX) this.#tryFlush();
+  }
+
+  addPoints(deviceId: string, points: readonly RawPoint[]): void {
+    for (const p of points) this.#points.push([deviceId, p]);
+    if (this.#points.length >= BUFFER_MAX) this.#tryFlush();
+  }
+
+  states(deviceId: string, range: TimeRange): readonly BatteryState[] {
+    this.#tryFlush();
+    const rows = this.#db
+      .prepare('SELECT * FROM state WHERE device = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms DESC LIMIT ?')
+      .all(deviceId, range.fromMs, range.toMs, Math.min(range.limit, ROWS_MAX)) as StateRow[];
+    return rows.map(stateOf).reverse();
+  }
+
+  points(deviceId: string, range: TimeRange): readonly RawPoint[] {
+    this.#tryFlush();
+    const rows = this.#db
+      .prepare(
+        'SELECT * FROM point WHERE device = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms DESC, type, idx LIMIT ?',
+      )
+      .all(deviceId, range.fromMs, range.toMs, Math.min(range.limit, ROWS_MAX)) as PointRow[];
+    return rows.map(pointOf).reverse();
+  }
+
+  windows(request: Parameters<TelemetryHistory['windows']>[0]): ReturnType<TelemetryHistory['windows']> {
+    const { deviceIds, metric, range, windowMs } = request;
+    return deviceIds.flatMap((deviceId) => {
+      const from = { ...range, fromMs: range.fromMs - HOLD_MS_MAX, limit: ROWS_MAX };
+      return windowsOf(this.states(deviceId, from), { metric, range, windowMs }).map((w) => ({ deviceId, ...w }));
+    });
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#tryFlush();
+    this.#db.close();
+  }
+
+  /** A disk that takes nothing costs history, not the service: what cannot be written is dropped. */
+  #tryFlush(): void {
+    const states = this.#states;
+    const points = this.#points;
+    if (states.length === 0 && points.length === 0) return;
+    this.#states = [];
+    this.#points = [];
+    try {
+      this.#db.transaction(() => {
+        for (const [id, s] of states) this.#addState.run(...stateRow(id, s));
+        for (const [id, p] of points) this.#addPoint.run(...pointRow(id, p));
+      })();
+      this.#prune();
+    } catch {
+      return;
+    }
+  }
+
+  #prune(): void {
+    const nowMs = this.#wallMs();
+    if (nowMs - this.#prunedMs < PRUNE_MS) return;
+    this.#prunedMs = nowMs;
+    this.#db.prepare('DELETE FROM state WHERE at_ms < ?').run(nowMs - RETENTION_MS);
+    this.#db.prepare('DELETE FROM point WHERE at_ms < ?').run(nowMs - RETENTION_MS);
+  }
+}
+
+interface StateRow {
+  readonly at_ms: number;
+  readonly charge: number;
+  readonly pct: number;
+  readonly rate: number;
+  readonly reserve: number;
+  readonly grid: number | null;
+  readonly strategy: BatteryState['strategy'];
+  readonly storm: number;
+}
+
+interface PointRow {
+  readonly at_ms: number;
+  readonly type: RawPoint['type'];
+  readonly idx: number;
+  readonly value: number | null;
+  readonly flags: number;
+  readonly quality: RawPoint['timeQuality'];
+  readonly source: RawPoint['source'];
+}
+
+const stateRow = (id: string, s: BatteryState) => [
+  id,
+  s.sampledAtMs,
+  s.charge,
+  s.chargePercentage,
+  s.chargeRate,
+  s.backupReserve,
+  s.gridPower,
+  s.strategy,
+  (s.isStormModeEnabled ? 1 : 0) + (s.isStormModeActive ? 2 : 0),
+];
+
+const stateOf = (r: StateRow): BatteryState => ({
+  charge: r.charge,
+  chargePercentage: r.pct,
+  chargingState: chargingStateOf(r.rate),
+  chargeRate: r.rate,
+  backupReserve: r.reserve,
+  gridStatus: gridStatusOf(r.grid),
+  gridPower: r.grid,
+  strategy: r.strategy,
+  isStormModeEnabled: (r.storm & 1) !== 0,
+  isStormModeActive: (r.storm & 2) !== 0,
+  sampledAtMs: r.at_ms,
+});
+
+/** SQLite has no NaN: it stands as NULL. */
+const pointRow = (id: string, p: RawPoint) => [
+  id,
+  Math.round(p.atMs),
+  p.type,
+  p.index,
+  Number.isFinite(p.value) ? p.value : null,
+  p.flags,
+  p.timeQuality,
+  p.source,
+];
+
+const pointOf = (r: PointRow): RawPoint => ({
+  type: r.type,
+  index: r.idx,
+  value: r.value ?? Number.NaN,
+  flags: r.flags,
+  atMs: r.at_ms,
+  timeQuality: r.quality,
+  source: r.source,
+});
+
+/** The power [W, ≥ 0] that a metric counts. */
+const POWER: Readonly<Record<Exclude<Metric, 'storage'>, (s: BatteryState) => number | null>> = {
+  charged: (s) => Math.max(0, -s.chargeRate),
+  discharged: (s) => Math.max(0, s.chargeRate),
+  imported: (s) => (s.gridPower === null ? null : Math.max(0, s.gridPower)),
+  exported: (s) => (s.gridPower === null ? null : Math.max(0, -s.gridPower)),
+};
+
+/**
+ * Windows over samples in order of time. A sample's power holds until the next one, HOLD_MS_MAX at most; a window that
+ * no sample reaches is left out: unknown is not zero.
+ */
+export function windowsOf(
+  states: readonly BatteryState[],
+  request: { readonly metric: Metric; readonly range: TimeRange; readonly windowMs: number },
+): { readonly startMs: EpochMs; readonly value: number }[] {
+  const { metric, range, windowMs } = request;
+  const sums = new Map<EpochMs, number>();
+  states.forEach((s, i) => {
+    if (metric === 'storage') {
+      if (s.sampledAtMs >= range.fromMs) sums.set(windowStart(s.sampledAtMs, windowMs), s.charge);
+      return;
+    }
+    const powerW = POWER[metric](s);
+    if (powerW === null) return;
+    const next = states[i + 1]?.sampledAtMs ?? range.toMs;
+    const endMs = Math.min(next, s.sampledAtMs + HOLD_MS_MAX, range.toMs);
+    for (let t = Math.max(s.sampledAtMs, range.fromMs); t < endMs; ) {
+      const startMs = windowStart(t, windowMs);
+      const untilMs = Math.min(endMs, startMs + windowMs);
+      sums.set(startMs, (sums.get(startMs) ?? 0) + (powerW * (untilMs - t)) / MS_PER_HOUR);
+      t = untilMs;
+    }
+  });
+  const windows = [...sums].map(([startMs, value]) => ({ startMs, value })).sort((a, b) => a.startMs - b.startMs);
+  return windows.slice(-range.limit);
+}
+
+const windowStart = (atMs: EpochMs, windowMs: number): EpochMs => Math.floor(atMs / windowMs) * windowMs;

@@ -1,0 +1,170 @@
+import { isoUtc } from '../domain/time.ts';
+import { MS_PER_DAY, MS_PER_MIN } from '../domain/units.ts';
+import type { OemCapabilities, VendorCommandStatus } from '../ports/oem.ts';
+import type { ApplianceJob, ApplianceReply } from './appliancePort.ts';
+import { shownDevice } from './applianceRead.ts';
+import { readToken } from './enphase.ts';
+import { basic, type Json, textOf } from './read.ts';
+import {
+  type Answer,
+  type Dialect,
+  get,
+  type Limits,
+  postAgain,
+  remove,
+  type Script,
+  type ScriptClock,
+} from './script.ts';
+
+/**
+ * The open device cloud from the core's side: chargers, vehicles, thermostats and inverters. NO VENDOR'S: a dialect of
+ * our own, ASSUMED throughout; see simulators/oem/appliance.ts.
+ *
+ * A command is a setting that stands until the next one. Its clientToken is the id of our job, so a post whose answer
+ * was lost is repeated as it is: the cloud knows the token and does it once. A job that may have left before a crash is
+ * submitted again under its id, with the same effect; nothing has to be read back first.
+ */
+export interface OpenConfig {
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** Replaces single limits of our own. */
+  readonly limits?: Partial<Limits>;
+}
+
+export const OPEN_CAPABILITIES: OemCapabilities = {
+  gridServices: false, // assumed
+  autoEnroll: true, // assumed: the owner's consent when the device is connected is all there is
+  powerControl: 'on-off', // a charger is started or stopped (read, TextureHQ/docs commands); the rest has settings
+  scheduledStart: true, // assumed: startAt
+  timedEnd: false, // assumed: a setting stands until the next one
+  leadMs: 30_000, // assumed
+  durationMsMax: MS_PER_DAY, // assumed
+  telemetryPeriodMs: 5 * MS_PER_MIN, // state updates arrive every 5 or 15 minutes (read, TextureHQ/docs)
+  reservePctMin: 0, // has no reserve
+};
+
+const LIMITS: Limits = {
+  perSecondMax: null,
+  perMinuteMax: 1_200, // assumed
+  perDayMax: null,
+  perSiteDayMax: null,
+  inFlightMax: 20, // our own choice
+};
+
+export type OpenDialect = Pick<Dialect, 'capabilities' | 'limits' | 'auth' | 'headers' | 'errorOf'> & {
+  script(job: ApplianceJob, clock: ScriptClock): Script<ApplianceReply>;
+};
+
+export function openDialect(config: OpenConfig): OpenDialect {
+  let headersOf = '';
+  let headers: Readonly<Record<string, string>> = {};
+  return {
+    capabilities: OPEN_CAPABILITIES,
+    limits: { ...LIMITS, ...config.limits },
+    auth: {
+      request: {
+        method: 'POST',
+        path: '/oauth2/token',
+        headers: {
+          authorization: basic(config.clientId, config.clientSecret),
+          'content-type': 'application/x-www-form-urlencoded',
+        },
+        body: 'grant_type=client_credentials',
+      },
+      read: readToken,
+    },
+    headers: (token) => {
+      if (token === headersOf) return headers;
+      headersOf = token;
+      headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+      return headers;
+    },
+    errorOf: (status, body) => ({
+      code: textOf(body, 'error') ?? String(status),
+      message: textOf(body, 'message') ?? `HTTP ${status}`,
+    }),
+    script: (job, clock) => {
+      switch (job.kind) {
+        case 'set':
+          return set(job);
+        case 'cancel':
+          return cancel(job);
+        case 'read-command':
+          return readCommand(job);
+        case 'read-state':
+          return readState(job, clock);
+      }
+    },
+  };
+}
+
+const devicePath = (id: string, leaf: string): string => `/devices/${encodeURIComponent(id)}/${leaf}`;
+const commandPath = (ref: string): string => `/commands/${encodeURIComponent(ref)}`;
+
+type NotOk = Exclude<Answer, { kind: 'ok' }>;
+
+const failed = (jobId: string, answer: NotOk): ApplianceReply => {
+  switch (answer.kind) {
+    case 'refused':
+      return { kind: 'refused', jobId, code: answer.code, message: answer.message };
+    case 'not-sent':
+      return { kind: 'not-sent', jobId, message: answer.why };
+    case 'no-answer':
+    case 'doubtful':
+      return { kind: 'unknown', jobId, message: answer.why };
+    case 'waited':
+      return { kind: 'unknown', jobId, message: 'nothing was asked' };
+  }
+};
+
+const invalid = (jobId: string, what: string): ApplianceReply => ({
+  kind: 'unknown',
+  jobId,
+  message: `the answer is not valid: ${what}`,
+});
+
+function* set(job: Extract<ApplianceJob, { kind: 'set' }>): Script<ApplianceReply> {
+  const { jobId, setting } = job;
+  const times = { startAt: isoUtc(job.startMs), expireAt: isoUtc(job.notAfterMs) };
+  const body = { slug: setting.slug, input: setting.input, clientToken: jobId, ...times };
+  const answer = yield postAgain(devicePath(job.vendorDeviceId, 'commands'), body);
+  if (answer.kind !== 'ok') return failed(jobId, answer);
+  const vendorRef = textOf(answer.body, 'id');
+  return vendorRef === null ? invalid(jobId, 'id of the command') : { kind: 'accepted', jobId, vendorRef };
+}
+
+/** A command that was withdrawn counts as taken back; one that the device was told already does not. */
+function* cancel(job: Extract<ApplianceJob, { kind: 'cancel' }>): Script<ApplianceReply> {
+  const answer = yield remove(commandPath(job.vendorRef));
+  if (answer.kind !== 'ok') return failed(job.jobId, answer);
+  return { kind: 'accepted', jobId: job.jobId, vendorRef: job.vendorRef };
+}
+
+const STATUS: Readonly<Record<string, VendorCommandStatus>> = {
+  scheduled: 'scheduled',
+  applied: 'completed',
+  failed: 'failed',
+  expired: 'failed',
+  cancelled: 'cancelled',
+};
+
+function* readCommand(job: Extract<ApplianceJob, { kind: 'read-command' }>): Script<ApplianceReply> {
+  const { jobId } = job;
+  const answer = yield get(commandPath(job.vendorRef));
+  if (answer.kind !== 'ok') return failed(jobId, answer);
+  const said = textOf(answer.body, 'status') ?? '';
+  const status = Object.hasOwn(STATUS, said) ? STATUS[said] : undefined;
+  if (status === undefined) return invalid(jobId, 'status');
+  return { kind: 'command-status', jobId, status, detail: reasonOf(answer.body) ?? said };
+}
+
+const reasonOf = (body: Json): string | null => textOf(body, 'reason');
+
+function* readState(job: Extract<ApplianceJob, { kind: 'read-state' }>, clock: ScriptClock): Script<ApplianceReply> {
+  const { jobId, vendorDeviceId } = job;
+  const answer = yield get(devicePath(vendorDeviceId, 'state'));
+  if (answer.kind !== 'ok') return failed(jobId, answer);
+  const seen = shownDevice(answer.body, clock.nowMs);
+  if (typeof seen === 'string') return invalid(jobId, seen);
+  return { kind: 'appliance-state', jobId, vendorDeviceId, ...seen };
+}

@@ -1,0 +1,365 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { hiddenHeaders } from '../../../src/domain/destination.ts';
+import { STANDARD_SCHEDULE } from '../../../src/live/webhooks/schedule.ts';
+import type { SenderOptions } from '../../../src/live/webhooks/sender.ts';
+import { always, answer, commandIds, destination, event, events, Rig, START_MS } from './rig.ts';
+
+const S = 1_000;
+const MIN = 60 * S;
+const H = 60 * MIN;
+const EXACT = { ...STANDARD_SCHEDULE, jitterRatio: 0 };
+const ALL = { limit: 100, state: null } as const;
+
+const rigs: Rig[] = [];
+const rig = (options: Partial<SenderOptions> = {}): Rig => {
+  const made = new Rig(options);
+  rigs.push(made);
+  return made;
+};
+afterEach(async () => {
+  for (const made of rigs.splice(0)) await made.close();
+});
+
+describe('delivery', () => {
+  test('an event goes once to each destination that wants it, without time passing', async () => {
+    const r = rig();
+    r.setUp([
+      destination('all'),
+      destination('types', { eventTypes: ['device.updated'] }),
+      destination('kinds', { deviceTypes: ['thermostat'] }),
+      destination('other', { workspaceId: 'ws-2' }),
+      destination('off', { enabled: false }),
+    ]);
+    r.sender.offer([event(1), event(2, { type: 'device.updated', deviceType: 'thermostat' })], 2);
+    r.sender.offer([event(3, { type: 'site.created', deviceType: null })], 3);
+    await r.settle();
+    const seen = ['all', 'types', 'kinds', 'other', 'off'].map((name) => [name, commandIds(r.at(name))]);
+    expect(Object.fromEntries(seen)).toEqual({
+      all: ['cmd-1', 'cmd-2', 'cmd-3'],
+      types: ['cmd-2'],
+      kinds: ['cmd-2', 'cmd-3'],
+      other: [],
+      off: [],
+    });
+    expect([r.sender.cursor(), r.clock.nowMs()]).toEqual([3, START_MS]);
+  });
+
+  test('what was offered before is not taken again', async () => {
+    const r = rig();
+    r.setUp([destination('a')]);
+    r.sender.offer(events(1, 3), 3);
+    r.sender.offer(events(1, 5), 5);
+    await r.settle();
+    expect(commandIds(r.got)).toEqual(['cmd-1', 'cmd-2', 'cmd-3', 'cmd-4', 'cmd-5']);
+  });
+
+  test('each workspace counts its own events from 1, wanted or not', async () => {
+    const r = rig();
+    r.setUp([destination('a', { eventTypes: ['x'] }), destination('b', { workspaceId: 'ws-2' })]);
+    const other = { workspaceId: 'ws-2' };
+    r.sender.offer([event(1), event(2, other), event(3, { type: 'x' }), event(4, other), event(5, { type: 'x' })], 5);
+    await r.settle();
+    const counted = (name: string) => r.at(name).map(({ headers }) => headers['texture-sequence']);
+    expect([counted('a'), counted('b')]).toEqual([
+      ['2', '3'],
+      ['1', '2'],
+    ]);
+  });
+
+  test('a header whose value is kept apart is sent, one that the sender sets is not replaced', async () => {
+    const r = rig();
+    const headers = { Authorization: 'Bearer abc', 'Texture-Signature': 'forged', 'X-Open': '1' };
+    const hidden = { ...hiddenHeaders(headers), 'X-Open': '1' };
+    r.secrets.setHeaders('a', headers);
+    r.setUp([destination('a', { headers: hidden })]);
+    r.sender.offer([event(1)], 1);
+    await r.settle();
+    const sent = r.got[0]?.headers ?? {};
+    expect([sent.authorization, sent['x-open'], sent['texture-signature']?.length]).toEqual(['Bearer abc', '1', 64]);
+    expect(JSON.stringify(hidden)).not.toContain('abc');
+  });
+
+  test('without a secret nothing is sent, and the delivery says why', async () => {
+    const r = rig();
+    r.sender.setDestinations([destination('a')]);
+    r.sender.offer([event(1)], 1);
+    await r.settle();
+    expect(r.got).toEqual([]);
+    expect(r.sender.list('a', ALL)[0]).toMatchObject({
+      state: 'pending',
+      attempts: 1,
+      lastError: expect.stringContaining('no secret'),
+    });
+  });
+});
+
+describe('retries', () => {
+  test('follow the standard schedule to the tenth attempt; then the delivery is dead', async () => {
+    const r = rig({ schedule: EXACT });
+    r.setUp([destination('a')], { a: always(500) });
+    r.sender.offer([event(1)], 1);
+    await r.to(80 * H);
+    let atMs = 0;
+    const expected = EXACT.delaysMs.map((delayMs) => {
+      atMs += delayMs;
+      return atMs;
+    });
+    expect(r.got.map((g) => g.atMs)).toEqual(expected);
+    expect(expected.at(-1)).toBe(75 * H + 35 * MIN + 5 * S);
+    expect(new Set(r.got.map((g) => `${g.headers['texture-id']} ${g.body}`)).size).toBe(1);
+    expect(r.sender.list('a', ALL)).toMatchObject([
+      { state: 'dead', attempts: 10, lastStatus: 500, nextAttemptMs: null },
+    ]);
+    expect(r.sender.health('a')).toMatchObject({ state: 'failing', pending: 0, dead: 1, failingSinceMs: START_MS });
+  });
+
+  test('jitter moves each by at most a tenth, the same way every time', async () => {
+    const times: number[][] = [];
+    for (let run = 0; run < 2; run++) {
+      const r = rig();
+      r.setUp([destination('a')], { a: always(500) });
+      r.sender.offer([event(1)], 1);
+      await r.to(10 * H);
+      times.push(r.got.map((g) => g.atMs));
+    }
+    const [first = []] = times;
+    expect(times[1]).toEqual(first);
+    const gaps = first.slice(1).map((atMs, i) => atMs - (first[i] ?? 0));
+    expect(gaps.length).toBe(5);
+    gaps.forEach((gapMs, i) => {
+      const ratio = gapMs / (STANDARD_SCHEDULE.delaysMs[i + 1] ?? 0);
+      expect(Math.abs(ratio - 1)).toBeLessThanOrEqual(0.1);
+      expect(ratio).not.toBe(1);
+    });
+  });
+
+  test.each([
+    ['a redirect', always(301, { location: 'https://b.example/' })],
+    ['408', always(408)],
+    ['an answer that does not come', () => ({ kind: 'lost' }) as const],
+  ])('%s is a failure, and nothing is followed', async (_, how) => {
+    const r = rig({ schedule: EXACT });
+    r.setUp([destination('a')], { a: how });
+    r.sender.offer([event(1)], 1);
+    await r.to(4 * S);
+    expect(r.at('a').length).toBe(1);
+    await r.to(60 * S);
+    expect([r.at('a').length, r.at('b').length]).toEqual([2, 0]);
+  });
+
+  test('a receiver that comes back gets what it missed, and is healthy', async () => {
+    const r = rig({ schedule: EXACT });
+    r.setUp([destination('a')], { a: (_, nth) => answer(nth <= 2 ? 503 : 204) });
+    r.sender.offer([event(1)], 1);
+    await r.to(10 * MIN);
+    expect(r.got.map((g) => g.atMs)).toEqual([0, 5 * S, 5 * MIN + 5 * S]);
+    expect(r.sender.health('a')).toMatchObject({ state: 'healthy', failingSinceMs: null, pending: 0 });
+  });
+
+  test.each([
+    [429, { 'retry-after': '120' }, 120 * S],
+    [503, { 'retry-after': '90' }, 90 * S],
+    [502, {}, 60 * S],
+    [504, {}, 60 * S],
+    [429, { 'retry-after': 'Wed, 10 Jul 2024 00:10:00 GMT' }, 10 * MIN],
+  ])('%i with %j asks for quiet, which holds for all that waits', async (status, headers, quietMs) => {
+    const r = rig({ schedule: EXACT });
+    r.setUp([destination('a')], { a: (_, nth) => answer(nth === 1 ? status : 200, headers) });
+    r.sender.offer([event(1)], 1);
+    await r.settle();
+    r.sender.offer([event(2)], 2);
+    await r.to(quietMs - 1);
+    expect(r.got.length).toBe(1);
+    await r.to(quietMs);
+    expect(commandIds(r.got).toSorted()).toEqual(['cmd-1', 'cmd-1', 'cmd-2']);
+  });
+
+  test('a dead receiver with much waiting is asked one by one, and gets all of it when it is back', async () => {
+    const r = rig({ schedule: EXACT });
+    let up = false;
+    r.setUp([destination('a')], { a: () => answer(up ? 200 : 500) });
+    r.sender.offer(events(1, 500), 500);
+    await r.to(10 * MIN);
+    expect(r.got.length).toBeLessThan(60);
+    up = true;
+    const before = r.got.length;
+    await r.to(11 * MIN + 1 * S);
+    expect(r.got.length - before).toBe(500);
+    expect(r.sender.health('a')).toMatchObject({ pending: 0, dead: 0, state: 'healthy' });
+  });
+});
+
+describe('switching off', () => {
+  test('410 switches the destination off: nothing more goes there, what waited is dead', async () => {
+    const off: string[] = [];
+    const r = rig({ concurrency: 1, onDisabled: (id, why) => off.push(`${id}: ${why}`) });
+    r.setUp([destination('a')], { a: always(410) });
+    r.sender.offer(events(1, 3), 3);
+    await r.settle();
+    r.sender.offer([event(4)], 4);
+    await r.to(1 * H);
+    expect(r.got.length).toBe(1);
+    expect(off).toEqual(['a: the receiver answered 410 Gone']);
+    expect(r.sender.health('a')).toMatchObject({ state: 'disabled', pending: 0, dead: 3 });
+    expect(r.sender.replay('a', { fromMs: 0, toMs: START_MS + H })).toBe(0);
+  });
+
+  test('it stays off after a restart, and is on again after it was changed, or enabled by hand', async () => {
+    const r = rig();
+    const a = destination('a');
+    r.setUp([a], { a: always(410) });
+    r.sender.offer([event(1)], 1);
+    await r.settle();
+    await r.sender.close();
+    r.start().setDestinations([a]);
+    expect(r.sender.health('a')?.state).toBe('disabled');
+    r.answers.set('a', always(200));
+    r.sender.setDestinations([{ ...a, url: 'https://a.example/new' }]);
+    expect(r.sender.health('a')?.state).toBe('healthy');
+    r.answers.set('a', always(410));
+    r.sender.offer([event(2)], 2);
+    await r.settle();
+    expect(r.sender.health('a')?.state).toBe('disabled');
+    expect([r.sender.enable('a'), r.sender.enable('b')]).toEqual([true, false]);
+    expect(r.sender.health('a')?.state).toBe('healthy');
+  });
+
+  test('so does a receiver that took nothing for 120 hours', async () => {
+    const r = rig({ schedule: EXACT });
+    r.setUp([destination('a')], { a: always(500) });
+    for (let day = 0; day < 6; day++) {
+      r.sender.offer([event(day + 1)], day + 1);
+      await r.to((day + 1) * 24 * H - 1);
+      const state = day < 5 ? 'failing' : 'disabled';
+      expect([day, r.sender.health('a')?.state]).toEqual([day, state]);
+    }
+    expect(r.sender.health('a')).toMatchObject({ pending: 0, why: expect.stringContaining('120 h') });
+  });
+});
+
+describe('replay', () => {
+  test('sends a dead one again under the same id', async () => {
+    const r = rig({ schedule: { delaysMs: [0, 5 * S], jitterRatio: 0 } });
+    r.setUp([destination('a')], { a: (_, nth) => answer(nth <= 2 ? 500 : 200) });
+    r.sender.offer([event(1)], 1);
+    await r.to(1 * MIN);
+    const [dead] = r.sender.list('a', { limit: 5, state: 'dead' });
+    expect(r.sender.replay('a', { deliveryId: dead?.deliveryId ?? '' })).toBe(1);
+    await r.settle();
+    expect(new Set(r.got.map((g) => g.headers['texture-id'])).size).toBe(1);
+    expect(r.got.length).toBe(3);
+    expect(r.sender.list('a', ALL)).toMatchObject([{ state: 'delivered', attempts: 1 }]);
+  });
+
+  test('sends what was delivered in a span of time again, its end left out', async () => {
+    const r = rig();
+    r.setUp([destination('a')]);
+    r.sender.offer(events(1, 10), 10);
+    await r.settle();
+    expect(r.sender.replay('a', { fromMs: START_MS + 3, toMs: START_MS + 6 })).toBe(3);
+    await r.settle();
+    expect(commandIds(r.got.slice(10))).toEqual(['cmd-3', 'cmd-4', 'cmd-5']);
+  });
+
+  test('knows neither ids of other workspaces nor what is no id', async () => {
+    const r = rig();
+    r.setUp([destination('a'), destination('b', { workspaceId: 'ws-2' })]);
+    r.sender.offer([event(1), event(2, { workspaceId: 'ws-2' })], 2);
+    await r.settle();
+    const [foreign] = r.sender.list('b', ALL);
+    const counts = [foreign?.deliveryId ?? '', '', 'msg_1', "1' OR 1=1"].map((deliveryId) =>
+      r.sender.replay('a', { deliveryId }),
+    );
+    expect(counts).toEqual([0, 0, 0, 0]);
+    expect(r.sender.replay('nobody', { fromMs: 0, toMs: 1 })).toBe(0);
+  });
+});
+
+describe('a test message', () => {
+  test('is signed, counts for nothing and says how it ended', async () => {
+    const r = rig();
+    r.setUp([destination('a'), destination('b')], { b: always(302) });
+    expect(await r.sender.test('a')).toEqual({ ok: true, status: 200, why: 'taken' });
+    expect(await r.sender.test('b')).toMatchObject({ ok: false, status: 302 });
+    expect(await r.sender.test('c')).toMatchObject({ ok: false, status: null });
+    expect(JSON.parse(r.got[0]?.body ?? '')).toMatchObject({ type: 'destination.test', data: { destinationId: 'a' } });
+    expect(r.got[0]?.headers['texture-signature']).toMatch(/^[0-9a-f]{64}$/);
+    expect(r.sender.health('b')).toMatchObject({ state: 'healthy', dead: 0 });
+    expect(r.sender.list('b', ALL)).toEqual([]);
+  });
+});
+
+describe('after a restart', () => {
+  test('what was pending goes on where it was, what was delivered is not sent again', async () => {
+    const r = rig({ schedule: EXACT });
+    const both = [destination('a'), destination('b')];
+    r.setUp(both, { a: always(500) });
+    r.sender.offer(events(1, 3), 3);
+    await r.settle();
+    await r.sender.close();
+    r.answers.set('a', always(200));
+    r.start().setDestinations(both);
+    expect(r.sender.cursor()).toBe(3);
+    await r.to(1 * MIN);
+    expect([r.at('a').length, r.at('b').length]).toEqual([6, 3]);
+    expect(r.sender.list('a', ALL).every(({ state, attempts }) => state === 'delivered' && attempts === 2)).toBe(true);
+  });
+
+  test('an answer that was not written down is an attempt more with the same id', async () => {
+    const r = rig();
+    r.latencyMs.set('https://a.example', 50);
+    r.setUp([destination('a')]);
+    r.sender.offer([event(1)], 1);
+    await r.to(49);
+    await r.sender.close();
+    r.start().setDestinations([destination('a')]);
+    await r.to(200);
+    expect(r.got.map(({ headers }) => headers['texture-id'])).toEqual([
+      r.got[0]?.headers['texture-id'],
+      r.got[0]?.headers['texture-id'],
+    ]);
+    expect(r.sender.list('a', ALL)).toMatchObject([{ state: 'delivered', attempts: 1 }]);
+  });
+
+  test('a destination that is gone is forgotten with what waited for it', async () => {
+    const r = rig();
+    r.setUp([destination('a'), destination('b')], { a: always(500) });
+    r.sender.offer([event(1)], 1);
+    await r.settle();
+    r.sender.setDestinations([destination('b')]);
+    await r.to(1 * H);
+    expect(r.at('a').length).toBe(1);
+    expect([r.sender.health('a'), r.sender.list('a', ALL)]).toEqual([null, []]);
+  });
+});
+
+describe('fifty destinations', () => {
+  const p99Of = async (dead: boolean): Promise<number> => {
+    const r = rig({ schedule: EXACT });
+    const names = Array.from({ length: 50 }, (_, i) => `d${i}`);
+    const others = names.slice(1);
+    for (const name of names) r.latencyMs.set(`https://${name}.example`, 20);
+    r.setUp(
+      names.map((name) => destination(name)),
+      dead ? { d0: () => ({ kind: 'lost' }) } : {},
+    );
+    const offeredMs = new Map<string, number>();
+    for (let n = 1; n <= 300; n++) {
+      await r.to(n * 10);
+      offeredMs.set(`cmd-${n}`, n * 10);
+      r.sender.offer([event(n)], n);
+    }
+    await r.to(60 * S);
+    const waits = others.flatMap((name) =>
+      r.at(name).map((g) => g.atMs - (offeredMs.get(commandIds([g])[0] ?? '') ?? Number.NaN)),
+    );
+    expect(waits.length).toBe(49 * 300);
+    return waits.toSorted((a, b) => a - b)[Math.ceil(waits.length * 0.99) - 1] ?? Number.NaN;
+  };
+
+  test('a dead one adds at most a tenth to the 99th percentile of the others, in virtual time', async () => {
+    const [alone, beside] = [await p99Of(false), await p99Of(true)];
+    expect(alone).toBeLessThanOrEqual(20);
+    expect(beside).toBeLessThanOrEqual(alone * 1.1);
+  });
+});
