@@ -31,7 +31,9 @@ async function server(): Promise<void> {
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const token = await setUp(`http://127.0.0.1:${port}`, operator, service);
-  const child = fork(new URL(import.meta.url).pathname, [seconds, connections, 'client'], { execArgv: process.execArgv });
+  const child = fork(new URL(import.meta.url).pathname, [seconds, connections, 'client'], {
+    execArgv: process.execArgv,
+  });
   child.send({ port, token });
   const cpuBefore = process.cpuUsage();
   child.on('exit', async () => {

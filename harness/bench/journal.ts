@@ -23,6 +23,8 @@ const SECONDS = 4;
 const FLIGHTS = [1, 16, 64, 256];
 const PACE = { perS: 5_000, seconds: 10, p99MsMax: 25 };
 const RECOVERY_MS_MAX = { whole: 8_000, snapshot: 2_000 };
+/** The size the limits are for; the other is printed beside it. */
+const RECOVERY_OCTETS = 300;
 const TAIL = 1_000;
 
 const [what = 'all', records = '1000000'] = process.argv.slice(2);
@@ -175,7 +177,7 @@ function print(name: string, took: number[], { seconds, blocked, stallMs }: Watc
 }
 
 async function recovery(count: number): Promise<void> {
-  for (const octets of [300, 1_024]) {
+  for (const octets of [RECOVERY_OCTETS, 1_024]) {
     const folder = join(dir, `recovery-${octets}`);
     const journal = await openJournal({ dir: folder, build: 'bench' });
     await journal.close();
@@ -187,7 +189,8 @@ async function recovery(count: number): Promise<void> {
     await again.writeSnapshot({ main: { n: count } }, count - TAIL);
     await again.close();
     const short = await reopen(folder, count - TAIL);
-    if (whole > RECOVERY_MS_MAX.whole || short > RECOVERY_MS_MAX.snapshot) process.exitCode = 1;
+    const isSlow = whole > RECOVERY_MS_MAX.whole || short > RECOVERY_MS_MAX.snapshot;
+    if (isSlow && octets === RECOVERY_OCTETS) process.exitCode = 1;
     rmSync(folder, { recursive: true });
   }
 }

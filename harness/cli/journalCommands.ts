@@ -48,7 +48,9 @@ function textOf(
     `snapshots  ${snapshots}`,
     `read in    ${seconds.toFixed(2)} s${speed}`,
     ...damage.map(({ file, place, what }) => `damage     ${file}: ${place}: ${what}`),
-    damage.length === 0 ? 'the journal is as it was written' : `the journal is damaged (${damage.length} places)`,
+    damage.length === 0
+      ? 'the journal is as it was written'
+      : `the journal is damaged (${damage.length} ${damage.length === 1 ? 'place' : 'places'})`,
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -1,5 +1,7 @@
-import { resolve } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { inputError } from '../../src/domain/errors.ts';
 import { defaultConfig, readConfig, type ServeConfig } from '../serve/config.ts';
 import { DEMO, DEMO_TAG, openDemo } from '../serve/demo.ts';
 import { openService } from '../serve/service.ts';
@@ -67,6 +69,7 @@ async function serveAlone(r: {
   return untilStopped(() => service.close());
 }
 
+/** Its keys stand in a file and on the screen: it is for this machine alone. */
 async function serveDemo(r: {
   readonly io: CliIo;
   readonly say: (text: string) => void;
@@ -74,6 +77,7 @@ async function serveDemo(r: {
   readonly seed: string;
 }): Promise<number> {
   const { io, say, config, seed } = r;
+  guardLoopback(config);
   const demo = await openDemo({ config, seed });
   const { service, clouds, site, keys } = demo;
   const devices = Object.fromEntries([...clouds].map(([oem, c]) => [oem, c.world.deviceIds]));
@@ -97,8 +101,22 @@ async function serveDemo(r: {
   }
   say(`site       ${siteUrl}   10 MW, 40 MWh`);
   say(`keys       ana ${keys.ana}\n           ben ${keys.ben}   (the second person for approvals)`);
-  say('the README shows what to ask of it; Ctrl-C ends it');
+  const env = join(config.data, 'demo.env');
+  writeFileSync(env, `URL=${service.url}\nKEY=${keys.ana}\nBEN=${keys.ben}\n`, { mode: 0o600 });
+  say(
+    `shell      . ${relative(io.cwd, env)}   sets URL, KEY (ana) and BEN; the README shows what to ask; Ctrl-C ends it`,
+  );
   return untilStopped(() => demo.close());
+}
+
+function guardLoopback({ listen: { host } }: ServeConfig): void {
+  if (host.startsWith('127.') || host === '::1' || host === 'localhost') return;
+  throw inputError({
+    source: 'vpp serve --demo',
+    place: '--host',
+    value: host,
+    expected: 'an address of the loopback',
+  });
 }
 
 async function untilStopped(close: () => Promise<void>): Promise<number> {

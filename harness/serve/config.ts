@@ -41,6 +41,17 @@ const site = z
   })
   .describe('A utility-scale site behind DNP3.');
 
+const seconds = (what: string) => s.whole(`${what} [s]`, { min: 1, max: 86_400, example: 2 });
+
+const pace = z
+  .strictObject({
+    telemetrySeconds: z.exactOptional(seconds('how often clouds are asked for new samples')),
+    effectSeconds: z.exactOptional(seconds('how long a command has to show in the samples')),
+    checkSeconds: z.exactOptional(seconds('when, after its start, a command is looked up at its cloud')),
+    verifySeconds: z.exactOptional(seconds('how long the last samples of a command are waited for')),
+  })
+  .describe('For test beds whose clouds have samples every few seconds; the minutes of the makers where it is absent.');
+
 const config = z.strictObject({
   data: s.text('the folder of the journal', 1_000).default('vpp-data'),
   listen: z.strictObject({ host: host().default('127.0.0.1'), port: port().default(8080) }).prefault({}),
@@ -55,6 +66,7 @@ const config = z.strictObject({
   webhooks: z
     .strictObject({ allowLoopback: s.flag('receivers on this machine are allowed: for test beds').default(false) })
     .prefault({}),
+  pace: pace.prefault({}),
   limits: z
     .strictObject({
       requestsPerSecond: s

@@ -1,14 +1,16 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { createRtac } from '../../simulators/rtac/rtac.ts';
+import { createRtac, type Rtac } from '../../simulators/rtac/rtac.ts';
 import type { CoreInput } from '../../src/core/input.ts';
 import { SCOPE_NAMES, type Scope } from '../../src/domain/client.ts';
 import { DEFAULT_REVISION } from '../../src/domain/pointsMap.ts';
 import { programTag } from '../../src/domain/program.ts';
 import { Dnp3Server } from '../../src/live/dnp3Server.ts';
 import type { Dnp3End, Dnp3Link } from '../../src/live/dnp3Tcp.ts';
+import type { Host } from '../../src/live/host/host.ts';
+import { newApiKey } from '../../src/live/keys.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
 import type { OemId } from '../../src/ports/oem.ts';
-import { createCloudWorld } from '../cloud/cloudWorld.ts';
+import type { RandomSource } from '../../src/ports/random.ts';
+import { type CloudWorld, createCloudWorld } from '../cloud/cloudWorld.ts';
 import { CloudServer } from '../cloud/server.ts';
 import { randomSource } from '../kernel/random.ts';
 import type { ServeConfig } from './config.ts';
@@ -36,8 +38,8 @@ export interface DemoOptions {
 }
 
 export const DEMO = { workspaceId: 'demo', programId: 'demo-program', connectionId: 'demo-site' } as const;
-const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
-const ADDRESSES = { master: 1, outstation: 10 } as const;
+export const DEMO_OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
+export const DEMO_ADDRESSES = { master: 1, outstation: 10 } as const;
 const DEVICES = 5;
 /** Nothing fails by chance; an application is approved after an hour. */
 const BEHAVIOUR = {
@@ -56,16 +58,8 @@ export async function openDemo({
 }: DemoOptions): Promise<Demo> {
   const random = randomSource(seed);
   const clouds = new Map<OemId, CloudServer>();
-  for (const oem of OEMS) {
-    const world = createCloudWorld({
-      oem,
-      scheduler: clock,
-      random,
-      devices,
-      programIds: [DEMO.programId],
-      enrolled: oem !== 'enphase',
-      behaviour: BEHAVIOUR,
-    });
+  for (const oem of DEMO_OEMS) {
+    const world = demoCloud(oem, { clock, random, devices });
     clouds.set(oem, await CloudServer.listen({ world, scheduler: clock, random: random(`faults/${oem}`), port: 0 }));
   }
   const site = await openSite(clock);
@@ -78,7 +72,7 @@ export async function openDemo({
           connectionId: DEMO.connectionId,
           host: site.server.address.host,
           port: site.server.address.port,
-          ...ADDRESSES,
+          ...DEMO_ADDRESSES,
           pointsMap: { revision: DEFAULT_REVISION, overrides: {} },
           controlMode: 'agc',
         },
@@ -86,8 +80,9 @@ export async function openDemo({
       webhooks: { allowLoopback: true },
     },
     clock,
+    onFieldLink: (_, link) => clock.watch(() => link.octetsInFlight(site.server), 'octets on the loopback'),
   });
-  const keys = await furnish(service);
+  const keys = await furnish(service.host);
   return {
     service,
     clouds,
@@ -102,8 +97,23 @@ export async function openDemo({
   };
 }
 
+/** A maker's cloud with its batteries; Enphase's are yet to be enrolled, the others are. */
+export const demoCloud = (
+  oem: OemId,
+  r: { readonly clock: SteppedClock; readonly random: RandomSource; readonly devices?: number },
+): CloudWorld =>
+  createCloudWorld({
+    oem,
+    scheduler: r.clock,
+    random: r.random,
+    devices: r.devices ?? DEVICES,
+    programIds: [DEMO.programId],
+    enrolled: oem !== 'enphase',
+    behaviour: BEHAVIOUR,
+  });
+
 /** The workspace, its program and two people's keys; keys are made anew at each start. */
-async function furnish({ host }: RunningService): Promise<Demo['keys']> {
+export async function furnish(host: Host): Promise<Demo['keys']> {
   const { workspaceId, programId } = DEMO;
   const registry = async (input: CoreInput): Promise<void> => {
     await host.submit({ workspaceId: null, input, actor: 'system', requestId: 'demo', reply: null });
@@ -124,9 +134,7 @@ async function furnish({ host }: RunningService): Promise<Demo['keys']> {
     },
   });
   const key = async (name: string, scopes: readonly Scope[]): Promise<string> => {
-    const text = `vpp.${randomBytes(32).toString('hex')}`;
-    const hash = createHash('sha256').update(text).digest('hex');
-    const keyId = `key_${randomBytes(8).toString('hex')}`;
+    const { text, hash, keyId } = newApiKey();
     await registry({
       kind: 'create-api-key',
       key: { keyId, workspaceId, name, scopes, hash, createdMs: Date.now() },
@@ -150,11 +158,12 @@ async function furnish({ host }: RunningService): Promise<Demo['keys']> {
 /** The tag that lets a device of the demo be enrolled. */
 export const DEMO_TAG = programTag(DEMO.programId);
 
-async function openSite(clock: SteppedClock): Promise<{ readonly server: Dnp3Server }> {
-  const rtac = createRtac(
+/** The site's controller with its battery of 10 MW and 40 MWh. */
+export const demoRtac = (clock: SteppedClock): Rtac =>
+  createRtac(
     {
       siteId: DEMO.connectionId,
-      addresses: ADDRESSES,
+      addresses: DEMO_ADDRESSES,
       battery: {
         usableWh: 40_000_000,
         chargeWMax: 10_000_000,
@@ -170,6 +179,9 @@ async function openSite(clock: SteppedClock): Promise<{ readonly server: Dnp3Ser
     },
     clock,
   );
+
+async function openSite(clock: SteppedClock): Promise<{ readonly server: Dnp3Server }> {
+  const rtac = demoRtac(clock);
   let link: Dnp3Link | null = null;
   rtac.onOutput(() => link?.flush());
   const end: Dnp3End = {

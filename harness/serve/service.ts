@@ -1,5 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { createApi } from '../../src/api/server.ts';
@@ -11,6 +10,7 @@ import { Around, type CloudLink, type SiteLink } from '../../src/live/host/aroun
 import { type Host, openHost } from '../../src/live/host/host.ts';
 import { openTelemetry, type TelemetrySink } from '../../src/live/host/telemetry.ts';
 import { openJournal } from '../../src/live/journal/journal.ts';
+import { operatorKeyIn } from '../../src/live/keys.ts';
 import { OemHttpLink } from '../../src/live/oemHttp.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
 import { HttpPost } from '../../src/live/webhooks/httpPost.ts';
@@ -43,12 +43,14 @@ export interface ServiceOptions {
   /** Production's clock; a test bed gives one that it can step, which its workspaces then may step too. */
   readonly clock?: SteppedClock;
   readonly report?: (error: unknown, requestId: string) => void;
+  /** Gets the link to each site behind DNP3, for a test bed that watches its octets. */
+  readonly onFieldLink?: (connectionId: string, link: FieldLink) => void;
 }
 
 const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
 
 export async function openService(options: ServiceOptions): Promise<RunningService> {
-  const { config, settings = defaultSettings(CAPABILITIES) } = options;
+  const { config, settings = settingsOf(options.config) } = options;
   const clock = options.clock ?? new SteppedClock();
   mkdirSync(config.data, { recursive: true, mode: 0o700 });
   const inData = (name: string): string => join(config.data, name);
@@ -59,7 +61,7 @@ export async function openService(options: ServiceOptions): Promise<RunningServi
     ? { allowLoopback: true, allowHttp: true, ports: [] }
     : PUBLIC_ONLY;
   const outbox = new WebhookSender({
-    file: inData('deliveries.db'),
+    dir: inData('deliveries'),
     secrets,
     policy,
     post: new HttpPost({ policy }),
@@ -80,10 +82,9 @@ export async function openService(options: ServiceOptions): Promise<RunningServi
     secrets,
     outside: (plantId, lastMs) =>
       plantId === 'main'
-        ? production({ config, clock, testClock: options.clock !== undefined, settings, telemetry })
+        ? production({ ...options, config, clock, testClock: options.clock !== undefined, settings, telemetry })
         : sandboxAround({ plantId, lastMs, settings, telemetry }),
   });
-  const unwatch = clock.watch(() => hostOf().inFlight, 'entries for the journal');
   const operatorKey = operatorKeyIn(inData('operator.key'));
   const tools = createApiTools({
     keys: await keysInFile(inData('signing-keys.json')),
@@ -94,7 +95,7 @@ export async function openService(options: ServiceOptions): Promise<RunningServi
     version: VERSION,
     issuer: 'vpp-testbed',
     audience: 'vpp-testbed',
-    operatorKeyHashes: [createHash('sha256').update(operatorKey).digest('hex')],
+    operatorKeyHashes: [tools.sha256(operatorKey)],
     rate: { perSecond: config.limits.requestsPerSecond, burst: 2 * config.limits.requestsPerSecond },
   });
   const url = await listen(api, address, port);
@@ -107,11 +108,28 @@ export async function openService(options: ServiceOptions): Promise<RunningServi
     close: async () => {
       await api.close();
       await hostOf().close();
-      unwatch();
       telemetry.close();
     },
   };
 }
+
+/** What the makers and the core have, with the pace of a test bed where the file sets one. */
+function settingsOf({ pace }: ServeConfig): CoreSettings {
+  const { telemetrySeconds, effectSeconds, checkSeconds, verifySeconds } = pace;
+  const base = defaultSettings(telemetrySeconds === undefined ? CAPABILITIES : withPeriod(telemetrySeconds * 1_000));
+  return {
+    ...base,
+    ...(effectSeconds === undefined ? {} : { effectGraceMs: effectSeconds * 1_000 }),
+    ...(checkSeconds === undefined ? {} : { commandCheckMs: checkSeconds * 1_000 }),
+    ...(verifySeconds === undefined ? {} : { verifySlackMs: verifySeconds * 1_000 }),
+  };
+}
+
+const withPeriod = (telemetryPeriodMs: number): CoreSettings['capabilities'] => ({
+  enphase: { ...CAPABILITIES.enphase, telemetryPeriodMs },
+  solaredge: { ...CAPABILITIES.solaredge, telemetryPeriodMs },
+  tesla: { ...CAPABILITIES.tesla, telemetryPeriodMs },
+});
 
 const silent = (): void => {};
 
@@ -130,8 +148,9 @@ function production(r: {
   readonly testClock: boolean;
   readonly settings: CoreSettings;
   readonly telemetry: TelemetrySink;
+  readonly onFieldLink?: ServiceOptions['onFieldLink'] | undefined;
 }): Around {
-  const { config, clock, testClock, telemetry, settings } = r;
+  const { config, clock, testClock, telemetry, settings, onFieldLink } = r;
   const clouds = OEMS.flatMap((oem) => {
     const cloud = config.clouds[oem];
     return cloud === undefined ? [] : [[oem, cloudLink(oem, cloud, clock)] as const];
@@ -141,7 +160,7 @@ function production(r: {
     testClock,
     capabilities: settings.capabilities,
     clouds: new Map(clouds),
-    sites: new Map(config.sites.map((s) => [s.connectionId, siteLink(s, clock)])),
+    sites: new Map(config.sites.map((s) => [s.connectionId, siteLink(s, clock, onFieldLink)])),
     telemetry,
   });
 }
@@ -149,7 +168,8 @@ function production(r: {
 const cloudLink =
   (oem: OemId, { url, clientId, clientSecret, apiKey }: CloudConfig, clock: SteppedClock) =>
   (onReply: (reply: OemReply) => void): CloudLink => {
-    const session = createOemSession(oem, { clientId, clientSecret, apiKey });
+    const random = randomSource(oem)('retries');
+    const session = createOemSession(oem, { clientId, clientSecret, apiKey, random });
     const link = new OemHttpLink({ session, clock, baseUrl: url, onReply });
     return {
       submit: (job) => link.submit(job),
@@ -165,7 +185,7 @@ const cloudLink =
   };
 
 const siteLink =
-  (site: SiteConfig, clock: SteppedClock) =>
+  (site: SiteConfig, clock: SteppedClock, onFieldLink: ServiceOptions['onFieldLink']) =>
   (onEvent: (event: FieldEvent) => void): SiteLink => {
     const { connectionId, host, port, master, outstation, pointsMap, controlMode } = site;
     const random = randomSource(connectionId)('reconnect');
@@ -182,6 +202,7 @@ const siteLink =
       random: () => random.uniform(0, 1),
       onEvent,
     });
+    onFieldLink?.(connectionId, link);
     return {
       start: () => link.start(),
       submit: (job) => link.submit(job),
@@ -197,14 +218,3 @@ const siteLink =
       stop: () => link.stop(),
     };
   };
-
-/** Made at the first start; whoever can read the file may run the service. */
-function operatorKeyIn(file: string): string {
-  if (!existsSync(file)) writeFileSync(file, `vpp.${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
-  const mode = statSync(file).mode & 0o777;
-  if ((mode & 0o077) !== 0) {
-    const expected = '0600, because whoever has it may run the service';
-    throw inputError({ source: file, place: 'mode of the file', value: `0${mode.toString(8)}`, expected });
-  }
-  return readFileSync(file, 'utf8').trim();
-}

@@ -124,7 +124,11 @@ function build(request: WorldRequest): World {
   });
   const fields = new Map<string, FieldSite>();
   // A run is judged by its checks; alerts are for those who watch a live plant.
-  const settings = { ...defaultSettings(CAPABILITIES), alerts: null, controlPeriodMs: durationMs(scenario.controlPeriod) };
+  const settings = {
+    ...defaultSettings(CAPABILITIES),
+    alerts: null,
+    controlPeriodMs: durationMs(scenario.controlPeriod),
+  };
   const driver = createCoreDriver({ scheduler: kernel, settings, record, perform: (e) => perform(e, clouds, fields) });
   for (const bess of scenario.fleet.bess) {
     const deviceId = bessDeviceId(bess.siteId);

@@ -107,7 +107,8 @@ const answersOf = (r: Route): Json =>
 export function codesOf(r: Route): readonly ProblemCode[] {
   const codes = new Set<ProblemCode>([...ALWAYS, ...(r.problems ?? [])]);
   if (r.scope !== null) for (const c of ['unauthenticated', 'missing_scope', 'forbidden'] as const) codes.add(c);
-  if (!r.urgent) codes.add('rate_limited');
+  // Where something is stopped only wrong credentials are counted.
+  codes.add('rate_limited');
   if (r.params !== undefined || r.query !== undefined) codes.add('invalid_request');
   if (r.method !== 'GET') codes.add('storage_full');
   if (r.body !== undefined) {

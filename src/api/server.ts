@@ -23,6 +23,8 @@ export interface ApiOptions extends IdentityOptions {
   readonly version: string;
   /** Of one workspace. What stops something is not counted. */
   readonly rate: Rate;
+  /** Failed credentials of one address. */
+  readonly failures?: Rate;
   readonly stream?: Partial<StreamOptions>;
 }
 
@@ -34,7 +36,6 @@ const CHECK_MS = 1_000;
 const HEADERS_MAX = 16 * 1024;
 const CONNECTIONS_MAX = 10_000;
 const REQUESTS_PER_SOCKET_MAX = 1_000_000;
-/** Failed credentials of one address. */
 const FAILURES: Rate = { perSecond: 10, burst: 100 };
 
 const HEADERS = {
@@ -168,11 +169,12 @@ const unsupportedType = (request: FastifyRequest): ProblemError => {
 class Gate {
   readonly #face: Face;
   readonly #perWorkspace: Buckets;
-  readonly #failures = new Buckets(FAILURES);
+  readonly #failures: Buckets;
 
   constructor(face: Face, options: ApiOptions) {
     this.#face = face;
     this.#perWorkspace = new Buckets(options.rate);
+    this.#failures = new Buckets(options.failures ?? FAILURES);
   }
 
   admit(request: FastifyRequest, done: (error?: Error) => void): void {

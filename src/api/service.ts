@@ -1,4 +1,5 @@
 import type { CoreInput, Refusal } from '../core/input.ts';
+import type { CoreSettings } from '../core/settings.ts';
 import type { CoreState } from '../core/state.ts';
 import type { TelemetryStore } from '../core/telemetry.ts';
 import type { BatteryState } from '../domain/battery.ts';
@@ -45,6 +46,7 @@ export interface Plant {
   readonly plantId: string;
   readonly state: CoreState;
   readonly telemetry: TelemetryStore;
+  readonly settings: CoreSettings;
   nowMs(): EpochMs;
 }
 

@@ -201,11 +201,18 @@ export function watchFact(ctx: Context, fact: Fact): void {
     case 'undo.sent':
       return fact.what === 'emergency-stop' ? onStop(ctx, fact.deviceId, fact.why) : undefined;
     case 'stop.released':
-      return clearAlert(ctx, 'SAFETY', device(fact.deviceId), 'emergency-stop', `released by ${fact.requestedBy} and ${fact.by}`);
+      return clearAlert(
+        ctx,
+        'SAFETY',
+        device(fact.deviceId),
+        'emergency-stop',
+        `released by ${fact.requestedBy} and ${fact.by}`,
+      );
     case 'enrollment.changed':
       return onEnrollment(ctx, fact);
     case 'event.measured':
-      return fact.performance.devices.forEach((p) => onPerformance(ctx, rules, fact.performance.eventId, p));
+      for (const p of fact.performance.devices) onPerformance(ctx, rules, fact.performance.eventId, p);
+      return;
     case 'event.offered':
       return coverage(ctx, fact.event.eventId);
     case 'site.control-approved':

@@ -26,8 +26,6 @@ import { applyWatch, isWatchFact } from './watch.ts';
 
 /** When a new application is asked after for the first time. */
 const ENROLLMENT_FIRST_CHECK_MS = MS_PER_MIN;
-/** When, after the start of a command, its state at the cloud is read: past Enphase's five minutes of retries. */
-const COMMAND_CHECK_MS = 6 * MS_PER_MIN;
 
 type FactOf<T extends Fact['type']> = Extract<Fact, { type: T }>;
 
@@ -336,7 +334,7 @@ function commandChanged(state: CoreState, fact: CommandFact, atMs: EpochMs, sett
       entry.status = 'acknowledged';
       entry.vendorRef = fact.vendorRef;
       entry.acknowledgedAtMs = atMs;
-      state.agenda.add(Math.max(atMs, command.startMs) + COMMAND_CHECK_MS, {
+      state.agenda.add(Math.max(atMs, command.startMs) + settings.commandCheckMs, {
         kind: 'command-check',
         commandId: fact.commandId,
       });

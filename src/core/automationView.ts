@@ -58,7 +58,7 @@ export function selected(state: CoreState, workspaceId: string, s: Selection): D
 /** A sample that speaks of now: of a device that is reached, and not stale. Null = nothing is known. */
 export function freshSample(ctx: Context, device: DeviceEntry): BatteryState | null {
   const seen: Observation | undefined = ctx.telemetry.latest.get(device.device.deviceId);
-  if (seen === undefined || !seen.online || !device.reachable) return null;
+  if (seen === undefined || !device.reachable) return null;
   return ctx.nowMs - seen.state.sampledAtMs > staleAfterMs(ctx, device) ? null : seen.state;
 }
 

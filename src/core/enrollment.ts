@@ -14,7 +14,10 @@ import { type CoreState, type DeviceEntry, type Enrollment, enrollmentKey } from
 export function enroll(ctx: Context, deviceId: string, programId: string): void {
   const device = ctx.state.devices.get(deviceId);
   if (device === undefined) return ctx.refuse('enroll', `${deviceId}: no such device`, 'unknown');
-  if (!ctx.state.programs.has(programId)) return ctx.refuse('enroll', `${programId}: no such program`, 'unknown');
+  // A program of another workspace is none here (promise S14).
+  if (ctx.state.programs.get(programId)?.workspaceId !== device.device.workspaceId) {
+    return ctx.refuse('enroll', `${programId}: no such program`, 'unknown');
+  }
   const known = ctx.state.enrollments.get(enrollmentKey(deviceId, programId));
   if (known !== undefined) return ctx.refuse('enroll', `${deviceId} is already ${known.status} in ${programId}`);
   const enrollmentId = `enr-${ctx.state.counters.enrollment + 1}`;
@@ -36,7 +39,8 @@ export function enrollByItself(ctx: Context, device: Device): void {
   if (device.source.kind !== 'oem' || !ctx.state.workspaces.get(device.workspaceId)?.gridServices) return;
   const caps = ctx.settings.capabilities[device.source.oem];
   if (!caps.gridServices || !caps.autoEnroll) return;
-  for (const { programId } of ctx.state.programs.values()) {
+  for (const { programId, workspaceId } of ctx.state.programs.values()) {
+    if (workspaceId !== device.workspaceId) continue;
     const isNew = !ctx.state.enrollments.has(enrollmentKey(device.deviceId, programId));
     if (isNew && device.tags.includes(programTag(programId))) enroll(ctx, device.deviceId, programId);
   }

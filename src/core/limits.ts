@@ -55,7 +55,10 @@ export function fitUnderLimits(
   const cuts = new Map<string, Cut>();
   const siteOf = (deviceId: string): string => ctx.state.devices.get(deviceId)?.device.siteId ?? '';
   const asked = [...request.asked].sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1));
-  for (const node of nodesAbove(ctx, asked.map((a) => siteOf(a.deviceId)))) {
+  for (const node of nodesAbove(
+    ctx,
+    asked.map((a) => siteOf(a.deviceId)),
+  )) {
     const inside = new Set(node.siteIds);
     const own = asked.filter((a) => inside.has(siteOf(a.deviceId)));
     const without = new Set(own.map((a) => a.deviceId));
@@ -63,7 +66,8 @@ export function fitUnderLimits(
     const left = own.map((a) => ({ ...a, moreW: cuts.get(a.deviceId)?.moreW ?? a.moreW }));
     const freeW = Math.max(0, Math.floor(room - sum(own.map((a) => a.fixedW))));
     if (sum(left.map((a) => a.moreW)) <= freeW) continue;
-    for (const [deviceId, moreW] of inProportion(left, freeW)) cuts.set(deviceId, { moreW, by: `${node.kind} ${node.id}` });
+    for (const [deviceId, moreW] of inProportion(left, freeW))
+      cuts.set(deviceId, { moreW, by: `${node.kind} ${node.id}` });
   }
   return cuts;
 }
@@ -82,7 +86,7 @@ function inProportion(asked: readonly Asked[], freeW: number): Map<string, numbe
   const smooth = asked.filter((a) => !a.isWhole);
   const wants = smooth.map((a) => a.moreW);
   const shares = splitWhole(Math.min(freeW - usedW, sum(wants)), wants);
-  smooth.forEach((a, i) => parts.set(a.deviceId, shares[i] ?? 0));
+  for (const [i, a] of smooth.entries()) parts.set(a.deviceId, shares[i] ?? 0);
   return parts;
 }
 
@@ -193,9 +197,11 @@ export function batchUnderLimits(
       const isSame = cut === undefined || cut.moreW === asked.find((a) => a.deviceId === deviceId)?.moreW;
       return { deviceId, input: isSame ? input : { ...input, powerW: cut.moreW } };
     }),
-    skipped: deviceIds.filter((id) => !isLeft(id)).map((deviceId) => {
-      return { deviceId, why: `transformer_limit: ${cuts.get(deviceId)?.by} has no room` };
-    }),
+    skipped: deviceIds
+      .filter((id) => !isLeft(id))
+      .map((deviceId) => {
+        return { deviceId, why: `transformer_limit: ${cuts.get(deviceId)?.by} has no room` };
+      }),
   };
 }
 

@@ -1,6 +1,5 @@
 import type { BatteryState } from '../domain/battery.ts';
 import { isTerminal } from '../domain/command.ts';
-import { MS_PER_MIN } from '../domain/units.ts';
 import type { FieldEvent } from '../ports/field.ts';
 import { watchLoading } from './alerts.ts';
 import { onSample } from './automations.ts';
@@ -17,8 +16,6 @@ import { hasNoEffect } from './verify.ts';
  * whenever it arrives; only the newest one speaks of what is now.
  */
 
-/** A command has this long to show in the samples after it starts or is acknowledged. */
-const EFFECT_GRACE_MS = 2 * MS_PER_MIN;
 /** How far a device's clock may be ahead before its sample is no sample [ms]; promise S17 detects a jump over 5 s. */
 const AHEAD_MS_MAX = 5_000;
 
@@ -69,7 +66,7 @@ function addEvidence(ctx: Context, commandId: string | null, state: BatteryState
   const entry = commandId === null ? undefined : ctx.state.commands.get(commandId);
   if (entry === undefined || isTerminal(entry.status) || entry.status === 'accepted') return;
   const { command, acknowledgedAtMs } = entry;
-  const fromMs = Math.max(command.startMs, acknowledgedAtMs ?? command.startMs) + EFFECT_GRACE_MS;
+  const fromMs = Math.max(command.startMs, acknowledgedAtMs ?? command.startMs) + ctx.settings.effectGraceMs;
   if (state.sampledAtMs < fromMs || state.sampledAtMs >= command.endMs) return;
   const evidence = ctx.telemetry.addEvidence(command.commandId, state);
   const device = ctx.state.devices.get(command.deviceId);

@@ -17,7 +17,8 @@ export const STOPPED = 'the device is stopped: two persons have to release it fi
  * @source TextureHQ/docs platform-concepts/commands: executionPriority
  */
 export function nextPath(ctx: Context, entry: CommandEntry, device: DeviceEntry): PathChoice {
-  if (ctx.state.stops.has(device.device.deviceId)) return { kind: 'none', reason: 'site_not_controllable', why: STOPPED };
+  if (ctx.state.stops.has(device.device.deviceId))
+    return { kind: 'none', reason: 'site_not_controllable', why: STOPPED };
   if (device.device.source.kind === 'dnp3') return fieldPath(ctx, entry, device);
   const { input } = entry.command;
   const wanted = input.executionPriority ?? ['grid_services'];

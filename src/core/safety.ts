@@ -87,7 +87,9 @@ export function onSafety(ctx: Context, input: SafetyInput): void {
     case 'request-approval':
       return requestApproval(ctx, input.request);
     case 'approve-control':
-      return 'approval' in input ? approveAtOnce(ctx, input.approval) : approve(ctx, input.approvalId, input.approvedBy);
+      return 'approval' in input
+        ? approveAtOnce(ctx, input.approval)
+        : approve(ctx, input.approvalId, input.approvedBy);
     case 'refuse-approval':
     case 'revoke-approval':
       return endByPerson(ctx, input);
@@ -247,7 +249,10 @@ function stop(ctx: Context, device: DeviceEntry, actor: string): void {
 function stopAll(ctx: Context, input: Extract<SafetyInput, { kind: 'emergency-stop-all' }>): void {
   const { workspaceId, tag, actor, kind } = input;
   const tagged = tag === null ? null : ctx.state.devicesByTag.get(deviceTagKey(workspaceId, tag));
-  const all = tag === null ? [...ctx.state.devices.values()] : [...(tagged ?? [])].flatMap((id) => ctx.state.devices.get(id) ?? []);
+  const all =
+    tag === null
+      ? [...ctx.state.devices.values()]
+      : [...(tagged ?? [])].flatMap((id) => ctx.state.devices.get(id) ?? []);
   const own = all.filter(({ device }) => device.workspaceId === workspaceId);
   if (own.length === 0) {
     const whose = tag === null ? `${workspaceId} has no device` : `no device carries the tag "${tag}"`;
@@ -276,7 +281,8 @@ function confirmRelease(ctx: Context, deviceId: string, by: string): void {
   const release = ctx.state.stops.get(deviceId)?.release ?? null;
   if (release === null) return ctx.refuse(what, `nobody asked for the release of ${deviceId}`);
   if (ctx.nowMs >= release.untilMs) return ctx.refuse(what, 'the request for the release is too old: ask again');
-  if (release.by === by) return ctx.refuse(what, 'the release must be confirmed by somebody other than who asked', 'forbidden');
+  if (release.by === by)
+    return ctx.refuse(what, 'the release must be confirmed by somebody other than who asked', 'forbidden');
   ctx.emit({ type: 'stop.released', deviceId, requestedBy: release.by, by });
 }
 

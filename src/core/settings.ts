@@ -13,6 +13,10 @@ export interface CoreSettings {
   readonly fieldTelemetryPeriodMs: number;
   /** Time after the end of a command for the last samples to arrive. */
   readonly verifySlackMs: number;
+  /** A command has this long to show in the samples after it starts or is acknowledged. */
+  readonly effectGraceMs: number;
+  /** When, after the start of a command, its state at the cloud is read. */
+  readonly commandCheckMs: number;
   /** Meter data is complete this long after an interval ends. */
   readonly meterDelayMs: number;
   /** Mean power ÷ setpoint at and above which a command succeeded; below the second it had no effect. */
@@ -36,6 +40,8 @@ export const defaultSettings = (capabilities: Readonly<Record<OemId, OemCapabili
   staleAfterPeriods: 2.5,
   fieldTelemetryPeriodMs: MS_PER_MIN,
   verifySlackMs: 2 * MS_PER_MIN,
+  effectGraceMs: 2 * MS_PER_MIN,
+  commandCheckMs: 6 * MS_PER_MIN, // past Enphase's five minutes of retries
   meterDelayMs: 20 * MS_PER_MIN,
   succeededRatio: 0.9,
   partialRatio: 0.1,

@@ -33,7 +33,7 @@ export function restoreState(json: unknown): CoreState {
   if (unknown !== undefined) throw mistaken('fields', unknown, 'only fields that the state of this build has');
   for (const [name, empty] of Object.entries(fresh)) {
     const value = decode(saved[name], name);
-    if (false) throw mistaken(name, kindOf(value), kindOf(empty));
+    if (kindOf(value) !== kindOf(empty)) throw mistaken(name, kindOf(value), kindOf(empty));
     fresh[name] = value;
   }
   return fresh as unknown as CoreState;

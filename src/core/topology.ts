@@ -6,8 +6,8 @@ import {
   POWER_FACTOR_ASSUMED,
   type SiteFlow,
   type TopologyFact,
-  type Transformer,
   TRANSFORMERS_PER_WORKSPACE_MAX,
+  type Transformer,
   transformerProblem,
 } from '../domain/topology.ts';
 import { type EpochMs, MS_PER_HOUR } from '../domain/units.ts';
@@ -206,7 +206,7 @@ export function nodeOfFeeder(state: CoreState, f: Feeder): GridNode {
     kind: 'feeder',
     id: f.feederId,
     ratingVa: f.ratingVa,
-    powerFactor: Math.min(POWER_FACTOR_ASSUMED, ...own.map((t) => t.powerFactorAssumed)),
+    powerFactor: own.length === 0 ? POWER_FACTOR_ASSUMED : Math.min(...own.map((t) => t.powerFactorAssumed)),
     siteIds: own.flatMap((t) => t.siteIds),
   };
 }

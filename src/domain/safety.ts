@@ -159,7 +159,9 @@ export function approvalProblem(r: ApprovalRequest, safety: SiteSafety, nowMs: E
   if (wrong !== null) return wrong;
   const allowed = safety.allowedModes ?? CONTROL_MODES;
   const more = r.modes?.find((m) => !allowed.includes(m));
-  return more === undefined ? null : `modes: found ${more}, expected some of ${allowed.join(', ')}: the site allows these`;
+  return more === undefined
+    ? null
+    : `modes: found ${more}, expected some of ${allowed.join(', ')}: the site allows these`;
 }
 
 const isWatts = (w: number): boolean => Number.isSafeInteger(w) && w >= 0;

@@ -3,7 +3,7 @@ import type { Measurement } from '../dnp3/master/measurements.ts';
 import { MasterSession } from '../dnp3/master/session.ts';
 import type { CommandOutcome } from '../dnp3/master/tasks.ts';
 import type { PointsMapConfig } from '../domain/pointsMap.ts';
-import { type Approval, leaveToControl, type SiteSafety } from '../domain/safety.ts';
+import { type Approval, leaveToControl, modeOf, type SiteSafety } from '../domain/safety.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { FieldEvent, FieldJob, FieldReply, FieldSession } from '../ports/field.ts';
 import {
@@ -14,9 +14,12 @@ import {
   replyOf,
   setpointSteps,
   stopSteps,
+  TARGET_STEP,
 } from './controls.ts';
+import { type About, type Active, earliest, type OperateIntent, type Setpoint } from './jobs.ts';
 import { engineering, enrich, isLocal, normalise, PointTable } from './normalise.ts';
 import { type PointMap, pointMap } from './pointMap.ts';
+import { nextW, RAMP_STEP_MS, turnMs, wantedW } from './ramp.ts';
 import { StopLatch } from './stopLatch.ts';
 
 /**
@@ -27,13 +30,15 @@ import { StopLatch } from './stopLatch.ts';
  * thinks, and not in tenths of a percent of a WMax that may change under it; a site without AGC gets the other. The whole
  * sequence is repeated every third of the site's watchdog while the window is open, so that two beats may be lost; it is
  * idempotent, and it enables the mode again after the plant fell to its safe state. When the window closes and no other
- * setpoint came within RELEASE_GRACE_MS, the mode is set off.
+ * setpoint came within RELEASE_GRACE_MS, the mode is set off. Where the site has a ramp limit a setpoint is reached, and
+ * left, in steps (ramp.ts).
  *
  * Safety. Every beat passes the gate of domain/safety.ts; without configuration or approval nothing leaves. Until the
  * integrity poll of a connection is complete no control leaves. Local or lockout at the site holds beats back. So does a
  * watchdog that is not alive: when nothing fresh was heard for the watchdog's time, the plant is or will be in its safe
  * state and our picture of it is old; the next fresh answer lets the beats go on. Events are asked for three times in the
- * watchdog's time. The emergency stop (BO2) is the exception to all of this: it takes the site off, needs no leave,
+ * watchdog's time. A site may want a new command after its link was lost: then the setpoint ends with the link. The
+ * emergency stop (BO2) is the exception to all of this: it takes the site off, needs no leave,
  * leaves at once, drops every setpoint and is repeated until it is answered; after it nothing else leaves, and setpoints
  * are refused, until the site was seen to return to service.
  *
@@ -52,35 +57,10 @@ export interface ConnectorConfig {
   readonly pollMs?: number;
 }
 
-/** What leaves for the site, in order, before its octets. */
-export interface OperateIntent {
-  readonly atMs: EpochMs;
-  readonly jobId: string;
-  readonly job: FieldJob['kind'];
-  /** "setpoint 500000 W: direct AO146", for a log. */
-  readonly detail: string;
-}
-
 const POLL_MS = 30_000;
 const POLL_MS_MIN = 1_000;
 const RELEASE_GRACE_MS = 2_000;
 const EVENTS_MAX = 10_000;
-
-type Setpoint = Extract<FieldJob, { kind: 'setpoint' }>;
-interface About {
-  readonly jobId: string;
-  readonly job: FieldJob['kind'];
-  readonly text: string;
-  /** What its steps are called. */
-  readonly names: readonly string[];
-}
-interface Active {
-  readonly job: Setpoint;
-  beatDueMs: EpochMs;
-  beats: number;
-  underWay: boolean;
-  answered: boolean;
-}
 
 export class FieldConnector implements FieldSession {
   readonly master: MasterSession;
@@ -96,13 +76,19 @@ export class FieldConnector implements FieldSession {
   /** When something fresh was last heard of the site. */
   private heardMs = Number.NEGATIVE_INFINITY;
   private active: Active | null = null;
+  /** A setpoint that was ended before its time and goes down to 0 W; the release waits for it. */
+  private easing: Active | null = null;
+  /** The setpoint given last on this connection [W]; null = none. */
+  private givenW: number | null = null;
+  /** Under a ramp limit no setpoint leaves before. */
+  private stepFreeMs: EpochMs = Number.NEGATIVE_INFINITY;
   /** Waiting to give the site back; jobId null when no job asked for it. */
   private releasing: { readonly jobId: string | null; readonly dueMs: EpochMs } | null = null;
   private readonly stop = new StopLatch();
   /** A beat is due and waits for something fresh of the site. */
   private waitsForNews = false;
-  private intents: OperateIntent[] = [];
-  private events: FieldEvent[] = [];
+  private readonly intents: OperateIntent[] = [];
+  private readonly events: FieldEvent[] = [];
   private commandCount = 0;
   private readonly jobOf = new Map<string, About>();
 
@@ -145,6 +131,7 @@ export class FieldConnector implements FieldSession {
     this.transportUp = false;
     this.master.disconnected(nowMs);
     this.drain(nowMs);
+    this.lose(nowMs);
     this.setLink(false);
   }
 
@@ -179,9 +166,11 @@ export class FieldConnector implements FieldSession {
       times.push(this.active.job.endMs);
       if (!this.active.underWay && this.mayControl() && !this.waitsForNews) times.push(this.active.beatDueMs);
     }
-    if (this.releasing !== null && this.mayControl()) times.push(this.releasing.dueMs);
+    if (this.releasing !== null && this.mayControl() && this.easing?.underWay !== true) {
+      times.push(this.easing?.beatDueMs ?? this.releasing.dueMs);
+    }
     if (this.transportUp) times.push(this.stop.dueMs);
-    return times.reduce<number | null>((min, t) => (t !== null && (min === null || t < min) ? t : min), null);
+    return earliest(times);
   }
 
   takeOutput(): Uint8Array[] {
@@ -189,22 +178,27 @@ export class FieldConnector implements FieldSession {
   }
 
   takeEvents(): FieldEvent[] {
-    const out = this.events;
-    this.events = [];
-    return out;
+    return this.events.splice(0);
   }
 
   /** Controls that left since the last call, in order. */
   takeIntents(): OperateIntent[] {
-    const out = this.intents;
-    this.intents = [];
-    return out;
+    return this.intents.splice(0);
   }
 
   /** What was known of the site is void until it is read again. */
   private forget(): void {
     this.table.clear();
     this.readOnce = false;
+    this.givenW = null;
+  }
+
+  /** The link is lost. A site that wants a new command, or a new approval, after that is not taken up where it was left. */
+  private lose(nowMs: EpochMs): void {
+    if (this.active === null || (this.safety?.afterReconnect ?? 'resume') === 'resume') return;
+    const followed = this.active.beats > 0;
+    this.dropSetpoint('the link was lost: the site wants a new command after that');
+    if (followed) this.askRelease(null, nowMs);
   }
 
   private emit(event: FieldEvent): void {
@@ -212,12 +206,8 @@ export class FieldConnector implements FieldSession {
     this.events.push(event);
   }
 
-  private reply(reply: FieldReply): void {
-    this.emit({ kind: 'reply', reply });
-  }
-
-  private tell(reply: FieldReply | null): void {
-    if (reply !== null) this.reply(reply);
+  private reply(reply: FieldReply | null): void {
+    if (reply !== null) this.emit({ kind: 'reply', reply });
   }
 
   private setLink(up: boolean): void {
@@ -241,14 +231,19 @@ export class FieldConnector implements FieldSession {
     if (this.stop.holds) {
       return this.reply({ kind: 'refused', jobId, why: 'the site was stopped and has not returned to service' });
     }
-    const { safety, approvals } = this;
-    const mapRevision = this.map.fullRevision;
-    const leave = leaveToControl({ safety, approvals, mapRevision, powerW, startMs, endMs });
+    const leave = this.leaveFor(powerW, startMs, endMs);
     if (leave.kind === 'refused') return this.reply({ kind: 'refused', jobId, why: leave.why });
     if (endMs <= nowMs) return this.reply({ kind: 'refused', jobId, why: 'its window is over' });
     this.dropSetpoint('replaced by a newer setpoint');
-    this.askRelease(null, null);
-    this.active = { job, beatDueMs: Math.max(nowMs, startMs), beats: 0, underWay: false, answered: false };
+    // One that starts later leaves the one before the time to go down.
+    if (this.easing === null || startMs <= nowMs) this.askRelease(null, null);
+    this.active = {
+      job,
+      beatDueMs: Math.max(nowMs, startMs, this.stepFreeMs),
+      beats: 0,
+      underWay: false,
+      answered: false,
+    };
   }
 
   /** Ends the active setpoint; who still waits for an answer gets one. */
@@ -263,8 +258,19 @@ export class FieldConnector implements FieldSession {
 
   private takeRelease(jobId: string, nowMs: EpochMs): void {
     if (this.stop.holds) return this.reply({ kind: 'refused', jobId, why: 'the site is stopped: it follows nothing' });
+    const easing = this.toEase(nowMs);
     this.dropSetpoint('released');
     this.askRelease(jobId, nowMs);
+
+  }
+
+  /** What has to go down before the site is given back; null where nothing was given, or no ramp is set. */
+  private toEase(nowMs: EpochMs): Active | null {
+    if (this.easing !== null || this.active === null) return this.easing;
+    const hasRamp = this.safety?.rampWPerS !== undefined && this.givenW !== null && this.givenW !== 0;
+    return hasRamp
+      ? { ...this.active, beatDueMs: Math.max(nowMs, this.stepFreeMs), underWay: false, answered: true }
+      : null;
   }
 
   private takeStop(jobId: string, nowMs: EpochMs): void {
@@ -279,11 +285,13 @@ export class FieldConnector implements FieldSession {
   private askRelease(jobId: string | null, dueMs: EpochMs | null): void {
     const before = this.releasing?.jobId ?? null;
     this.releasing = dueMs === null ? null : { jobId, dueMs };
+    this.easing = null;
     if (before !== null) this.reply({ kind: 'refused', jobId: before, why: 'replaced by a newer job' });
   }
 
   private release(jobId: string, nowMs: EpochMs): void {
     this.releasing = null;
+    this.givenW = null;
     this.send({ jobId, job: 'release', text: 'release, stop following' }, releaseSteps(this.map, this.mode), nowMs);
   }
 
@@ -307,16 +315,41 @@ export class FieldConnector implements FieldSession {
     const { active, releasing } = this;
     if (active !== null && !active.underWay && nowMs >= active.beatDueMs) {
       this.waitsForNews = !this.isAlive(nowMs);
-      if (!this.waitsForNews) this.beat(active, nowMs);
-    } else if (releasing !== null && nowMs >= releasing.dueMs) this.release(releasing.jobId ?? '', nowMs);
+      if (this.waitsForNews) return;
+      if (this.easing !== null) this.askRelease(null, null);
+      this.beat(active, nowMs);
+    } else if (this.easing !== null) this.ease(this.easing, nowMs);
+    else if (releasing !== null && nowMs >= releasing.dueMs) this.release(releasing.jobId ?? '', nowMs);
+  }
+
+  /** One step down; at 0 W, or without leave for the next step, the site is given back. */
+  private ease(easing: Active, nowMs: EpochMs): void {
+    if (easing.underWay || nowMs < easing.beatDueMs) return;
+    const mode = modeOf(easing.job.powerW);
+    const fromW = this.fromW();
+    const powerW = nextW({ fromW, toW: 0, rampWPerS: this.safety?.rampWPerS }, () => true);
+    if (fromW !== 0 && this.isAlive(nowMs) && this.leaveFor(powerW, nowMs, nowMs, mode).kind === 'granted') {
+      return this.give(easing, powerW, nowMs);
+    }
+    this.easing = null;
+    if (this.releasing !== null) this.release(this.releasing.jobId ?? '', nowMs);
+  }
+
+  /** Where the way to a setpoint begins: what was given last, else what the site measures [W]; unknown counts as 0. */
+  private fromW(): number {
+    const measured = engineering(this.table, this.map, 'activePower');
+    return this.givenW ?? (Number.isFinite(measured) ? Math.round(measured) : 0);
+  }
+
+  private leaveFor(powerW: number, startMs: EpochMs, endMs: EpochMs, mode = modeOf(powerW)) {
+    const { safety, approvals } = this;
+    const mapRevision = this.map.fullRevision;
+    return leaveToControl({ safety, approvals, mapRevision, powerW, startMs, endMs, mode });
   }
 
   /** Asks the gate again: an approval may have ended, a limit may have changed. Giving the site back needs no leave. */
   private checkLeave(active: Active, nowMs: EpochMs): boolean {
-    const { powerW } = active.job;
-    const { safety, approvals } = this;
-    const mapRevision = this.map.fullRevision;
-    const leave = leaveToControl({ safety, approvals, mapRevision, powerW, startMs: nowMs, endMs: nowMs });
+    const leave = this.leaveFor(active.job.powerW, nowMs, nowMs);
     if (leave.kind === 'granted') return true;
     this.dropSetpoint(leave.why);
     if (active.beats > 0) this.askRelease(null, nowMs);
@@ -324,19 +357,35 @@ export class FieldConnector implements FieldSession {
   }
 
   private beat(active: Active, nowMs: EpochMs): void {
-    const { jobId, powerW } = active.job;
+    if (!this.checkLeave(active, nowMs)) return;
+    const { job } = active;
+    const rampWPerS = this.safety?.rampWPerS;
+    const way = { fromW: this.fromW(), toW: wantedW(job, rampWPerS, nowMs), rampWPerS };
+    const mode = modeOf(job.powerW);
+    const powerW = nextW(way, (w) => this.leaveFor(w, nowMs, nowMs, w === 0 ? mode : modeOf(w)).kind === 'granted');
+    this.give(active, powerW, nowMs);
+    if (rampWPerS === undefined) return;
+    const isThere = powerW === job.powerW;
+    const turnsMs = Math.max(nowMs + RAMP_STEP_MS, turnMs(job, rampWPerS, nowMs));
+    active.beatDueMs = isThere ? Math.min(active.beatDueMs, turnsMs) : nowMs + RAMP_STEP_MS;
+  }
+
+  private give(active: Active, powerW: number, nowMs: EpochMs): void {
+    const { jobId } = active.job;
     const timeoutMs = this.safety?.watchdog.timeoutMs;
-    if (!this.checkLeave(active, nowMs) || timeoutMs === undefined) return;
+    if (timeoutMs === undefined) return;
+    const beatMs = active === this.easing ? RAMP_STEP_MS : Math.max(1_000, Math.floor(timeoutMs / 3));
+    active.beatDueMs = nowMs + beatMs;
     const limitW = Math.abs(engineering(this.table, this.map, powerW >= 0 ? 'dischargeWMax' : 'chargeWMax'));
     if (this.mode === 'charge-discharge' && !(limitW > 0)) {
       return this.dropSetpoint('the site does not say its maximum power, of which a target is a percentage');
     }
-    active.beatDueMs = nowMs + Math.max(1_000, Math.floor(timeoutMs / 3));
     active.underWay = true;
     active.beats += 1;
     const text = `setpoint ${Math.round(powerW)} W`;
-    const steps = setpointSteps(this.map, { mode: this.mode, powerW, timeoutMs, limitW });
-    this.send({ jobId, job: 'setpoint', text }, steps, nowMs);
+    const select = this.safety?.directOperate === false;
+    const steps = setpointSteps(this.map, { mode: this.mode, powerW, timeoutMs, limitW, select });
+    this.send({ jobId, job: 'setpoint', text, powerW }, steps, nowMs);
   }
 
   private send(about: Omit<About, 'names'>, steps: readonly NamedStep[], nowMs: EpochMs): void {
@@ -371,15 +420,19 @@ export class FieldConnector implements FieldSession {
         this.setLink(true);
         this.emit({ kind: 'integrity-read' });
         // The first one of a connection lets a setpoint go on at once; later ones do not hurry the beats.
-        if (!this.readOnce && this.active !== null) this.active.beatDueMs = Math.max(nowMs, this.active.job.startMs);
+        if (!this.readOnce && this.active !== null) {
+          this.active.beatDueMs = Math.max(nowMs, this.active.job.startMs, this.stepFreeMs);
+        }
         this.readOnce = true;
         return true;
       case 'polled':
         return true;
       case 'restarted':
+        if (this.readOnce) this.lose(nowMs);
         this.forget();
         return false;
       case 'link-dead':
+        this.lose(nowMs);
         this.forget();
         this.setLink(false);
         return false;
@@ -406,6 +459,10 @@ export class FieldConnector implements FieldSession {
   private onSent(event: Extract<MasterEvent, { kind: 'control-sent' }>, atMs: EpochMs): void {
     const about = this.jobOf.get(event.id);
     if (about === undefined || event.phase === 'select') return;
+    if (about.powerW !== undefined && event.step === TARGET_STEP) {
+      this.givenW = about.powerW;
+      if (this.safety?.rampWPerS !== undefined) this.stepFreeMs = atMs + RAMP_STEP_MS;
+    }
     const detail = about.job === 'setpoint' ? `${about.text}: ${about.names[event.step] ?? ''}` : about.text;
     if (this.intents.length >= EVENTS_MAX) this.intents.shift();
     this.intents.push({ atMs, jobId: about.jobId, job: about.job, detail });
@@ -423,12 +480,13 @@ export class FieldConnector implements FieldSession {
         if (jobId !== '') this.reply(replyOf(jobId, outcome));
         return;
       case 'emergency-stop':
-        return this.tell(this.stop.ended(replyOf(jobId, outcome), nowMs));
+        return this.reply(this.stop.ended(replyOf(jobId, outcome), nowMs));
     }
   }
 
   /** The first answer is told; a beat without answer leaves the job to the next one. */
   private onBeatEnded(jobId: string, outcome: CommandOutcome): void {
+    if (this.easing?.job.jobId === jobId) this.easing.underWay = false;
     const active = this.active;
     if (active === null || active.job.jobId !== jobId) return;
     active.underWay = false;

@@ -64,23 +64,33 @@ const latch = (index: number, on: boolean): Control => ({
  * A setpoint: reversion timeout, target, enable.
  * @param powerW     wanted AC power, + discharge [W]
  * @param timeoutMs  the site's watchdog; the target reverts when it is not refreshed for so long [ms]
+ * @param select     select before each operate, whatever the function's steps say (promise S10)
  * @param limitW     the site's maximum in the direction of powerW, > 0; only for a target in percent [W]
  */
 export function setpointSteps(
   map: PointMap,
-  request: { mode: ControlMode; powerW: number; timeoutMs: number; limitW: number },
+  request: { mode: ControlMode; powerW: number; timeoutMs: number; limitW: number; select: boolean },
 ): NamedStep[] {
   const reversionS = Math.max(1, Math.floor(request.timeoutMs / 1000));
   if (request.mode === 'agc') {
     const setAgcTarget = Math.round(request.powerW);
-    return functionSteps(map, AGC, { agcReversion: reversionS, setAgcTarget, enableAgc: 1 });
+    const values = { agcReversion: reversionS, setAgcTarget, enableAgc: 1 };
+    return functionSteps(map, request.select ? selected(AGC) : AGC, values);
   }
-  return functionSteps(map, CHARGE_DISCHARGE, {
+  return functionSteps(map, request.select ? selected(CHARGE_DISCHARGE) : CHARGE_DISCHARGE, {
     chargeDischargeReversion: reversionS,
     setChargeDischargeTarget: (100 * request.powerW) / request.limitW,
     enableChargeDischarge: 1,
   });
 }
+
+/** Which of the steps of a setpoint gives its target. */
+export const TARGET_STEP = 1;
+
+const selected = (fn: FieldFunction): FieldFunction => ({
+  ...fn,
+  steps: fn.steps.map((s) => (s.mode === 'direct' ? { ...s, mode: 'select-operate' } : s)),
+});
 
 export const releaseSteps = (map: PointMap, mode: ControlMode): NamedStep[] => [
   namedStep(map, 'select-operate', mode === 'agc' ? 'enableAgc' : 'enableChargeDischarge', 0),

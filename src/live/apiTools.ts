@@ -1,8 +1,9 @@
-import { createHash, randomFillSync, scrypt, timingSafeEqual } from 'node:crypto';
+import { createHash, scrypt, timingSafeEqual } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
 import type { ApiTools, KeyRing, SigningKey } from '../api/tools.ts';
 import { inputError, show } from '../domain/errors.ts';
+import { secureRandom } from './secureRandom.ts';
 
 /** What the HTTP face needs of the machine. */
 export interface ApiToolsOptions {
@@ -14,23 +15,11 @@ export interface ApiToolsOptions {
 /** N = 2^15, r = 8, p = 1: some 60 ms and 32 MB here. @source RFC 7914; OWASP password storage: at least 2^17/8/1 for passwords that people choose; these secrets have 256 bits of their own */
 const SCRYPT = { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 1024 * 1024 };
 const HASH_OCTETS = 32;
-/** Random octets are fetched in blocks: one call for many ids. */
-const BLOCK = 8_192;
 
 export function createApiTools({ keys, report }: ApiToolsOptions): ApiTools {
-  const block = new Uint8Array(BLOCK);
-  let used = BLOCK;
   return {
     nowMs: () => Date.now(),
-    random: (octets) => {
-      if (octets > BLOCK) return randomFillSync(new Uint8Array(octets));
-      if (used + octets > BLOCK) {
-        randomFillSync(block);
-        used = 0;
-      }
-      used += octets;
-      return block.slice(used - octets, used);
-    },
+    random: secureRandom,
     sha256: (text) => createHash('sha256').update(text).digest('hex'),
     equal: (a, b) => {
       const [x, y] = [Buffer.from(a), Buffer.from(b)];

@@ -109,7 +109,20 @@ const findUnprefixed: Ban['find'] = ({ tokens }) =>
 const BANS: readonly Ban[] = [
   { name: 'unseeded chance', rooms: [], find: findMember('Math', ['random']) },
   { name: 'unseeded chance', rooms: [], find: findUnseeded },
-  { name: 'unseeded chance', rooms: [], find: findWord('randomUUID', 'getRandomValues', 'randomBytes', 'randomInt') },
+  {
+    name: 'unseeded chance',
+    // Ids and secrets that nobody may guess come from this one file.
+    rooms: ['src/live/secureRandom.ts'],
+    find: findWord(
+      'randomUUID',
+      'getRandomValues',
+      'randomBytes',
+      'randomInt',
+      'randomFill',
+      'randomFillSync',
+      'generateKeySync',
+    ),
+  },
   { name: "XState's clock, which fires chained timers late", rooms: [], find: findGlobal('SimulatedClock') },
   { name: 'unprefixed builtins', rooms: [], find: findUnprefixed },
   { name: "the machine's clock", rooms: MACHINE_ROOMS, except: INSIDE_A_RUN, find: findMember('Date', ['now']) },

@@ -22,7 +22,7 @@ const ZONES: readonly Zone[] = [
   { folder: 'src/field', project: ['src/domain', 'src/ports', 'src/dnp3'], packages: [] },
   {
     folder: 'src/api',
-    project: ['src/core', 'src/domain'],
+    project: ['src/core', 'src/domain', 'src/ports'],
     packages: [
       'fastify',
       '@fastify/rate-limit',

@@ -44,6 +44,9 @@ class MemoryPlant implements Plant {
   get telemetry() {
     return this.core.telemetry;
   }
+  get settings() {
+    return this.#service.settings;
+  }
   nowMs(): number {
     return this.#service.nowMs;
   }

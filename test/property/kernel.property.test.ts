@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Kernel } from '../../harness/kernel/kernel.ts';
-import { canonicalJson } from '../../harness/kernel/log.ts';
 import { randomSource } from '../../harness/kernel/random.ts';
+import { canonicalJson } from '../../src/domain/canonicalJson.ts';
 
 describe('virtual time', () => {
   test('cutting a run into pieces changes nothing', () => {

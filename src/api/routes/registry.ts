@@ -90,8 +90,10 @@ const clientParams = z.strictObject({ workspaceId: s.pathId(), clientId: s.pathI
 
 function ownClient(asked: Asked<{ readonly workspaceId: string; readonly clientId: string }>): ApiClient {
   const { workspaceId, clientId } = asked.params;
+  // The workspace first, whatever the client: else the answer would tell whether there is such a client elsewhere.
+  const holder = holderOf(asked, workspaceId);
   const client = registry(asked).clients.get(clientId);
-  if (client === undefined || client.workspaceId !== holderOf(asked, workspaceId)) throw notFound('client', clientId);
+  if (client === undefined || client.workspaceId !== holder) throw notFound('client', clientId);
   return client;
 }
 
@@ -315,8 +317,9 @@ const keys: readonly Route[] = [
     problems: ['not_found'],
     handle: (asked) => {
       const { workspaceId, keyId } = asked.params;
-      if (registry(asked).apiKeys.get(keyId)?.workspaceId !== holderOf(asked, workspaceId))
-        throw notFound('key', keyId);
+      const holder = holderOf(asked, workspaceId);
+      const key = registry(asked).apiKeys.get(keyId);
+      if (key === undefined || key.workspaceId !== holder) throw notFound('key', keyId);
       const input = { kind: 'revoke-api-key', keyId, actor: asked.principal.actor } as const;
       return asked.changeRegistry(input, () => ({ status: 204, body: null }));
     },

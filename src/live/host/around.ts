@@ -100,6 +100,10 @@ export class Around implements Outside {
     }
   }
 
+  watch(probe: () => number, name: string): void {
+    this.#o.clock.watch(probe, name);
+  }
+
   onFacts(facts: readonly Fact[]): void {
     const sites = new Set<string>();
     for (const fact of facts) {

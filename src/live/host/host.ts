@@ -43,6 +43,8 @@ export interface Outbox extends Deliveries {
   cursor(): number;
   offer(events: readonly OutboxEvent[], upToSeq: number): void;
   setDestinations(destinations: readonly Destination[]): void;
+  /** What goes on without time going on, of one workspace or of all. */
+  inFlight(workspaceId?: string): number;
   close(): Promise<void>;
 }
 
@@ -67,6 +69,7 @@ export class Host implements Service {
   readonly #listeners = new Map<string, Set<(event: OutboxEvent) => void>>();
   #sinceSnapshot = 0;
   #snapshotUnderWay = false;
+  #snapshotTrouble: string | null = null;
 
   constructor(options: HostOptions) {
     this.#o = options;
@@ -154,6 +157,7 @@ export class Host implements Service {
         why: journal.kind === 'ok' ? `at ${this.#o.journal.lastSeq()}` : journal.why,
       },
     };
+    if (this.#snapshotTrouble !== null) parts.snapshot = { ok: false, why: this.#snapshotTrouble };
     for (const { plant, outside } of this.#running.values()) {
       if (plant.stalled !== null) parts[`plant/${plant.plantId}`] = { ok: false, why: plant.stalled };
       for (const [name, part] of Object.entries(outside.health())) parts[`${plant.plantId}/${name}`] = part;
@@ -200,6 +204,9 @@ export class Host implements Service {
       perform: (effect) => outside.perform(effect),
       onDurable: (entry) => this.#onDurable(entry),
     });
+    const { outbox } = this.#o;
+    outside.watch(() => plant.inFlight, 'entries for the journal');
+    outside.watch(() => (plantId === REGISTRY ? outbox.inFlight() : outbox.inFlight(plantId)), 'webhooks');
     const running = { plant, outside };
     this.#running.set(plantId, running);
     return running;
@@ -302,6 +309,10 @@ export class Host implements Service {
       const seq = this.#o.journal.lastSeq() + this.#o.journal.pending();
       const plants = Object.fromEntries([...this.#running].map(([id, { plant }]) => [id, snapshotOfPlant(plant)]));
       await this.#o.journal.writeSnapshot(plants, seq);
+      this.#snapshotTrouble = null;
+    } catch (error) {
+      // Without it a start takes longer; nothing is lost.
+      this.#snapshotTrouble = error instanceof Error ? error.message : String(error);
     } finally {
       this.#snapshotUnderWay = false;
     }

@@ -14,6 +14,8 @@ export interface Outside {
   perform(effect: Effect): void;
   /** Begins to speak with the outside; `tell` puts what it says into the plant. */
   start(tell: Tell, state: () => CoreState): void;
+  /** Counts something in flight, which a clock that is stepped waits for. */
+  watch(probe: () => number, name: string): void;
   /** Facts that have become durable: a device to poll, a site whose safety changed. */
   onFacts(facts: readonly Fact[]): void;
   /** Part → how it is, in words. */

@@ -78,6 +78,10 @@ export class LivePlant implements Plant {
     return this.#core.state;
   }
 
+  get settings(): CoreSettings {
+    return this.#o.settings;
+  }
+
   get telemetry(): TelemetryStore {
     return this.#core.telemetry;
   }

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { damaged } from './errors.ts';
 
@@ -56,17 +56,22 @@ export async function writeMark(file: string, mark: Mark): Promise<void> {
   await replaceFile(file, [textOf(mark)]);
 }
 
-/** Writes a file anew so that it is the old one or the new one at any time. */
+/** Writes a file anew so that it is the old one or the new one at any time; what did not come to its end is removed. */
 export async function replaceFile(file: string, parts: Iterable<string> | AsyncIterable<string>): Promise<void> {
   const fresh = `${file}.new`;
-  const handle = await open(fresh, 'w');
   try {
-    for await (const part of parts) await handle.writeFile(part);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    const handle = await open(fresh, 'w');
+    try {
+      for await (const part of parts) await handle.writeFile(part);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(fresh, file);
+  } catch (e) {
+    await rm(fresh, { force: true });
+    throw e;
   }
-  await rename(fresh, file);
   const folder = await open(dirname(file), 'r');
   try {
     await folder.sync();

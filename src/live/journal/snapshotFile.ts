@@ -25,6 +25,8 @@ export interface SnapshotHead {
 const FORMAT = 1;
 const KEPT = 2;
 const LINE_FEED = 10;
+/** Half of one, from a process that was killed while it wrote. */
+const LEFT_OVER = /^snapshot-\d{1,15}\.json\.new$/;
 const NAME = /^snapshot-(\d{1,15})\.json$/;
 
 export const snapshotPath = (dir: string, seq: number): string => join(dir, `snapshot-${seq}.json`);
@@ -49,6 +51,7 @@ export async function writeSnapshotFile(
   head: SnapshotHead,
   plants: Readonly<Record<string, unknown>>,
 ): Promise<void> {
+  for (const name of readdirSync(dir)) if (LEFT_OVER.test(name)) rmSync(join(dir, name), { force: true });
   await replaceFile(snapshotPath(dir, head.seq), textOf(head, plants));
   for (const { file } of snapshotFiles(dir).slice(KEPT)) rmSync(file, { force: true });
 }

@@ -1,4 +1,3 @@
-import { generateKeySync } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -13,6 +12,7 @@ import {
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { inputError, invariant } from '../../domain/errors.ts';
+import { secureRandom } from '../secureRandom.ts';
 import { KEY_OCTETS, secretOf, secretRefusal } from './signing.ts';
 
 /**
@@ -47,7 +47,7 @@ export class SecretStore {
 
   /** Makes a new secret; the one before stays valid until the next rotation. Shown once. Durable when it returns. */
   rotateWebhook(destinationId: string): string {
-    const secret = secretOf(generateKeySync('hmac', { length: 8 * KEY_OCTETS.min }).export());
+    const secret = secretOf(secureRandom(KEY_OCTETS.min));
     this.adoptWebhook(destinationId, secret);
     return secret;
   }

@@ -2,6 +2,7 @@ import type { Destination, OutboxEvent } from '../../domain/destination.ts';
 import { InvariantError } from '../../domain/errors.ts';
 import type { EpochMs } from '../../domain/units.ts';
 import { PRIORITY, type Scheduler } from '../../ports/clock.ts';
+import { codeOf } from '../journal/errors.ts';
 import { type Trouble, troubleOf } from '../journal/writer.ts';
 import { type CourierOptions, carry, type SecretsOf } from './courier.ts';
 import { bodyOf, sequenceOf, webhookIdOf } from './envelope.ts';
@@ -32,8 +33,8 @@ import { PUBLIC_ONLY, type UrlPolicy, urlRefusal } from './urls.ts';
  *   REPLAY_MAX of one replay        the oldest; ask again for the rest
  */
 export interface SenderOptions {
-  /** The file of the deliveries, beside the journal. */
-  readonly file: string;
+  /** The folder of the deliveries, beside the journal's. */
+  readonly dir: string;
   readonly secrets: SecretsOf;
   readonly post: Post;
   readonly schedulerOf: (workspaceId: string) => Scheduler;
@@ -44,6 +45,8 @@ export interface SenderOptions {
   readonly attemptMsMax?: number;
   /** Messages under way to one destination. */
   readonly concurrency?: number;
+  /** Deliveries that may wait for one destination; PENDING_MAX when absent. */
+  readonly pendingMax?: number;
   /** Where a new file begins in the journal; 0 when absent: at its start. */
   readonly firstCursor?: number;
   /** The machine's time, for signatures and for what is kept how long; a test in virtual time gives its own. */
@@ -107,7 +110,7 @@ export class WebhookSender {
   #outcomes: { readonly lane: Lane; readonly outcome: Outcome }[] = [];
   #offeredSeq: number;
   #behind = false;
-  #trouble: Trouble | null = null;
+  #trouble: (Trouble & { readonly passes: boolean }) | null = null;
   #probe: NodeJS.Timeout | null = null;
   /** The turn that is asked for. */
   #turn: { readonly handle: NodeJS.Immediate } | null = null;
@@ -125,7 +128,7 @@ export class WebhookSender {
     this.#courier = { post, secrets, attemptMsMax, wallNowMs: this.#wallMs };
     this.#schedule = options.schedule ?? STANDARD_SCHEDULE;
     this.#concurrency = options.concurrency ?? CONCURRENCY;
-    this.#store = new DeliveryStore(options.file, { firstCursor: options.firstCursor ?? 0 });
+    this.#store = new DeliveryStore(options.dir, { firstCursor: options.firstCursor ?? 0 });
     this.#offeredSeq = this.#store.cursor;
   }
 
@@ -301,7 +304,7 @@ export class WebhookSender {
 
   /** @returns whether everything that was to be written is written */
   #write(): boolean {
-    if (this.#trouble !== null && this.#trouble.reason !== 'full') return false;
+    if (this.#trouble?.passes === false) return false;
     try {
       this.#takeUp();
       const offered = this.#held.map((event) => this.#address(event));
@@ -330,10 +333,11 @@ export class WebhookSender {
 
   /** Whom an event goes to. */
   #address(event: OutboxEvent): Offered {
+    const most = this.#o.pendingMax ?? PENDING_MAX;
     const to: Offered['to'][number][] = [];
     for (const lane of this.#lanes.values()) {
       if (!wants(lane, event)) continue;
-      const full = lane.pending >= PENDING_MAX ? `more than ${PENDING_MAX} were waiting` : null;
+      const full = lane.pending >= most ? `more than ${most} were waiting` : null;
       to.push({ d: lane.row.d, dueMs: lane.scheduler.nowMs(), dead: full });
       if (full === null) lane.pending += 1;
       this.#due.add(lane);
@@ -470,8 +474,11 @@ export class WebhookSender {
   /** Nothing is sent while ends cannot be written: it would be sent again and again. */
   #onTrouble(e: unknown): void {
     if (e instanceof InvariantError) throw e;
-    this.#trouble = troubleOf(e);
-    if (this.#trouble.reason !== 'full' || this.#closed || this.#probe !== null) return;
+    const trouble = troubleOf(e);
+    // Somebody who looks at the file with a tool may hold it for a moment.
+    const passes = trouble.reason === 'full' || codeOf(e).startsWith('SQLITE_BUSY');
+    this.#trouble = { ...trouble, passes };
+    if (!passes || this.#closed || this.#probe !== null) return;
     this.#probe = setTimeout(() => {
       this.#probe = null;
       this.#turnNow();

@@ -1,7 +1,10 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import Database from 'libsql';
 import type { OutboxEvent } from '../../domain/destination.ts';
 import type { EpochMs } from '../../domain/units.ts';
 import { JournalError } from '../journal/errors.ts';
+import { type Lock, lockFolder } from '../journal/lock.ts';
 import { asJournalError, type Db, rowsOf } from '../journal/schema.ts';
 import { bodyOf, webhookIdOf } from './envelope.ts';
 
@@ -123,6 +126,7 @@ const SQL = {
 } as const;
 
 export class DeliveryStore {
+  readonly #lock: Lock;
   readonly #db: Db;
   readonly #statements: Readonly<Record<keyof typeof SQL, Database.Statement<unknown[]>>>;
   readonly #workspaces = new Map<string, { readonly w: number; seq: number }>();
@@ -130,11 +134,19 @@ export class DeliveryStore {
   #pruneMs = Number.NEGATIVE_INFINITY;
 
   /**
+   * @param dir          a folder of its own; made when it is not there
    * @param firstCursor  where a new file begins: the number of the journal's last entry, when older ones are not to be told
    * @throws JournalError of kind 'format', 'damaged', 'read-only', 'locked' or 'failed'
    */
-  constructor(file: string, { firstCursor }: { readonly firstCursor: number }) {
-    this.#db = opened(file, firstCursor);
+  constructor(dir: string, { firstCursor }: { readonly firstCursor: number }) {
+    mkdirSync(dir, { recursive: true });
+    this.#lock = lockFolder(dir);
+    try {
+      this.#db = opened(join(dir, 'webhooks.db'), firstCursor);
+    } catch (e) {
+      this.#lock.release();
+      throw e;
+    }
     const make = (name: keyof typeof SQL) => this.#db.prepare<unknown[]>(SQL[name]);
     const names = Object.keys(SQL) as (keyof typeof SQL)[];
     this.#statements = Object.fromEntries(names.map((name) => [name, make(name)])) as Record<
@@ -250,11 +262,9 @@ export class DeliveryStore {
     this.#transaction(() => this.#db.prepare(sql).run(why, d));
   }
 
-  /** The connection itself may live as long as its statements do, so the lock is let go first. */
   close(): void {
-    this.#db.pragma('locking_mode = NORMAL');
-    rowsOf(this.#db, 'SELECT seq FROM cursor');
     this.#db.close();
+    this.#lock.release();
   }
 
   #rows(name: 'due' | 'next' | 'old', ...values: readonly unknown[]): unknown[][] {
@@ -355,14 +365,11 @@ export interface ReplayRequest {
 
 const numberOrNull = (value: unknown): number | null => (value === null || value === undefined ? null : Number(value));
 
-/** One owner: the lock is held as long as the file is open, and the system drops it with the process. */
 function opened(file: string, firstCursor: number): Db {
   let db: Db | undefined;
   try {
     db = new Database(file);
     db.pragma('journal_mode = WAL');
-    // After WAL was entered: before, it could not be ended without leaving WAL.
-    db.pragma('locking_mode = EXCLUSIVE');
     db.pragma('synchronous = NORMAL');
     db.pragma('trusted_schema = OFF');
     const [id, version] = ['application_id', 'user_version'].map((name) => pragmaOf(db, name));

@@ -72,6 +72,14 @@ describe('a group', () => {
     expect(ids(b, id)).toEqual(['b']);
   });
 
+  test('has no device of another workspace', () => {
+    const b = bench();
+    b.put({ kind: 'create-workspace', workspace: { workspaceId: 'other', name: 'Other', gridServices: true } });
+    const group_ = { workspaceId: 'other', name: 'g', rule: { tags: ['x'] } };
+    b.put({ kind: 'create-group', group: group_, actor: 'eve' });
+    expect(ids(b, 'grp-1')).toEqual([]);
+  });
+
   test('takes in a device that comes later and lets go of one that loses its tag', () => {
     const b = bench();
     const id = group(b, { tags: ['x'] });

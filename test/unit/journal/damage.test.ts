@@ -257,6 +257,19 @@ describe('damage of what a start does not read', () => {
     expect(said.join('\n')).toMatch(says);
   });
 
+  test('an index that says something else than its table', () => {
+    const dir = copyOf(closed, fresh());
+    const [octets, key] = [readFileSync(db(dir)), 'ws-1key-50'];
+    // The row goes on with the hash of the request, the entry of the index does not.
+    let at = octets.indexOf(key);
+    while (at >= 0 && octets.toString('latin1', at + key.length, at + key.length + 4) === 'hash') {
+      at = octets.indexOf(key, at + 1);
+    }
+    flip(db(dir), at + key.length - 1);
+    const said = verifyJournal(dir).damage.map(({ file, place, what }) => `${file}: ${place}: ${what}`);
+    expect(said.join('\n')).toMatch(/journal\.db: a page: row \d+ missing from index/);
+  });
+
   test('a snapshot', async () => {
     const dir = copyOf(closed, fresh());
     const journal = await journalIn(dir);

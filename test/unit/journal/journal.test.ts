@@ -1,4 +1,4 @@
-import { cpSync } from 'node:fs';
+import { cpSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { InvariantError } from '../../../src/domain/errors.ts';
@@ -183,6 +183,27 @@ describe('snapshots', () => {
     const third = await journalIn(dir);
     expect(third.snapshot()).toBeNull();
     expect(third.notes).toHaveLength(2);
+  });
+
+  test('the newest two are kept, and what a kill left half written is cleared away', async () => {
+    const dir = fresh();
+    const journal = await journalIn(dir);
+    await fill(journal, 4);
+    writeFileSync(join(dir, 'snapshot-9.json.new'), '{');
+    for (const seq of [1, 2, 3, 4]) await journal.writeSnapshot({ main: { seq } }, seq);
+    expect(readdirSync(dir).filter((name) => name.startsWith('snapshot'))).toEqual([
+      'snapshot-3.json',
+      'snapshot-4.json',
+    ]);
+  });
+
+  test('one that cannot be written leaves nothing behind', async () => {
+    const dir = fresh();
+    const journal = await journalIn(dir);
+    await fill(journal, 1);
+    await expect(journal.writeSnapshot({ main: { n: Number.NaN } }, 1)).rejects.toThrow(/NaN/);
+    expect(readdirSync(dir).filter((name) => name.startsWith('snapshot'))).toEqual([]);
+    expect(journal.snapshot()).toBeNull();
   });
 
   test('those of another build and of another history are not used', async () => {

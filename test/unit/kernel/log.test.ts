@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { canonicalJson, RunLog } from '../../../harness/kernel/log.ts';
+import { RunLog } from '../../../harness/kernel/log.ts';
+import { canonicalJson } from '../../../src/domain/canonicalJson.ts';
 import { InvariantError } from '../../../src/domain/errors.ts';
 import type { LogRecord } from '../../../src/ports/records.ts';
 

@@ -83,13 +83,14 @@ describe('a frozen clock', () => {
     let ended = false;
     clock.watch(() => inFlight, 'requests');
     clock.at(START_MS + 10, () => {
-      setImmediate(() => {
+      const begin = (): void => {
         inFlight = 1;
         setTimeout(() => {
           ended = true;
           inFlight = 0;
         }, 5);
-      });
+      };
+      setImmediate(() => setImmediate(begin));
     });
     await clock.advanceTo(START_MS + 10);
     expect(ended).toBe(true);

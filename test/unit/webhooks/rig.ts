@@ -61,6 +61,7 @@ export class Rig {
   readonly got: Got[] = [];
   readonly answers = new Map<string, Answer>();
   readonly latencyMs = new Map<string, number>();
+  readonly #counts = new Map<string, number>();
   readonly secrets = new SecretStore(join(this.dir, 'secrets.json'));
   sender: WebhookSender;
   #unwatch: () => void = () => {};
@@ -79,7 +80,7 @@ export class Rig {
       latencyMs: (origin) => this.latencyMs.get(origin) ?? 0,
     });
     this.sender = new WebhookSender({
-      file: join(this.dir, 'webhooks.db'),
+      dir: join(this.dir, 'outbox'),
       secrets: this.secrets,
       post,
       schedulerOf: () => this.clock,
@@ -122,7 +123,8 @@ export class Rig {
   #receive(origin: string, request: HttpRequest, nowMs: number): HttpOutcome {
     this.got.push({ ...request, origin, atMs: nowMs - START_MS });
     const name = new URL(origin).hostname.replace('.example', '');
-    const nth = this.got.filter((g) => g.origin === origin).length;
+    const nth = (this.#counts.get(origin) ?? 0) + 1;
+    this.#counts.set(origin, nth);
     return (this.answers.get(name) ?? always(200))(request, nth);
   }
 }

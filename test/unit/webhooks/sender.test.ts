@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { hiddenHeaders } from '../../../src/domain/destination.ts';
+import { SteppedClock } from '../../../src/live/steppedClock.ts';
 import { STANDARD_SCHEDULE } from '../../../src/live/webhooks/schedule.ts';
 import type { SenderOptions } from '../../../src/live/webhooks/sender.ts';
 import { always, answer, commandIds, destination, event, events, Rig, START_MS } from './rig.ts';
@@ -68,7 +70,7 @@ describe('delivery', () => {
 
   test('a header whose value is kept apart is sent, one that the sender sets is not replaced', async () => {
     const r = rig();
-    const headers = { Authorization: 'Bearer abc', 'Texture-Signature': 'forged', 'X-Open': '1' };
+    const headers = { Authorization: 'Bearer abc', 'Texture-Signature': 'forged', Host: 'b.example', 'X-Open': '1' };
     const hidden = { ...hiddenHeaders(headers), 'X-Open': '1' };
     r.secrets.setHeaders('a', headers);
     r.setUp([destination('a', { headers: hidden })]);
@@ -76,6 +78,7 @@ describe('delivery', () => {
     await r.settle();
     const sent = r.got[0]?.headers ?? {};
     expect([sent.authorization, sent['x-open'], sent['texture-signature']?.length]).toEqual(['Bearer abc', '1', 64]);
+    expect(sent).not.toHaveProperty('host');
     expect(JSON.stringify(hidden)).not.toContain('abc');
   });
 
@@ -189,147 +192,82 @@ describe('retries', () => {
   });
 });
 
-describe('switching off', () => {
-  test('410 switches the destination off: nothing more goes there, what waited is dead', async () => {
-    const off: string[] = [];
-    const r = rig({ concurrency: 1, onDisabled: (id, why) => off.push(`${id}: ${why}`) });
-    r.setUp([destination('a')], { a: always(410) });
-    r.sender.offer(events(1, 3), 3);
+describe('a workspace with a clock of its own', () => {
+  test('retries by its clock, and neither clock waits for the work of the other', async () => {
+    const own = new SteppedClock({ startMs: START_MS, frozen: true });
+    const r: Rig = rig({ schedule: EXACT, schedulerOf: (id) => (id === 'ws-2' ? own : r.clock) });
+    r.setUp([destination('a'), destination('b', { workspaceId: 'ws-2' })], { a: always(500), b: always(500) });
+    r.sender.offer([event(2, { workspaceId: 'ws-2' })], 2);
+    expect([r.sender.inFlight('ws-1'), r.sender.inFlight('ws-2'), r.sender.inFlight()]).toEqual([0, 1, 1]);
+    r.sender.offer([event(3)], 3);
     await r.settle();
-    r.sender.offer([event(4)], 4);
     await r.to(1 * H);
-    expect(r.got.length).toBe(1);
-    expect(off).toEqual(['a: the receiver answered 410 Gone']);
-    expect(r.sender.health('a')).toMatchObject({ state: 'disabled', pending: 0, dead: 3 });
-    expect(r.sender.replay('a', { fromMs: 0, toMs: START_MS + H })).toBe(0);
-  });
-
-  test('it stays off after a restart, and is on again after it was changed, or enabled by hand', async () => {
-    const r = rig();
-    const a = destination('a');
-    r.setUp([a], { a: always(410) });
-    r.sender.offer([event(1)], 1);
-    await r.settle();
-    await r.sender.close();
-    r.start().setDestinations([a]);
-    expect(r.sender.health('a')?.state).toBe('disabled');
-    r.answers.set('a', always(200));
-    r.sender.setDestinations([{ ...a, url: 'https://a.example/new' }]);
-    expect(r.sender.health('a')?.state).toBe('healthy');
-    r.answers.set('a', always(410));
-    r.sender.offer([event(2)], 2);
-    await r.settle();
-    expect(r.sender.health('a')?.state).toBe('disabled');
-    expect([r.sender.enable('a'), r.sender.enable('b')]).toEqual([true, false]);
-    expect(r.sender.health('a')?.state).toBe('healthy');
-  });
-
-  test('so does a receiver that took nothing for 120 hours', async () => {
-    const r = rig({ schedule: EXACT });
-    r.setUp([destination('a')], { a: always(500) });
-    for (let day = 0; day < 6; day++) {
-      r.sender.offer([event(day + 1)], day + 1);
-      await r.to((day + 1) * 24 * H - 1);
-      const state = day < 5 ? 'failing' : 'disabled';
-      expect([day, r.sender.health('a')?.state]).toEqual([day, state]);
-    }
-    expect(r.sender.health('a')).toMatchObject({ pending: 0, why: expect.stringContaining('120 h') });
+    expect([r.at('a').length, r.at('b').length]).toEqual([4, 1]);
+    const unwatch = own.watch(() => r.sender.inFlight('ws-2'), 'webhooks');
+    await own.advanceTo(START_MS + 5 * S);
+    unwatch();
+    own.stop();
+    expect([r.at('a').length, r.at('b').length]).toEqual([4, 2]);
   });
 });
 
-describe('replay', () => {
-  test('sends a dead one again under the same id', async () => {
-    const r = rig({ schedule: { delaysMs: [0, 5 * S], jitterRatio: 0 } });
-    r.setUp([destination('a')], { a: (_, nth) => answer(nth <= 2 ? 500 : 200) });
-    r.sender.offer([event(1)], 1);
-    await r.to(1 * MIN);
-    const [dead] = r.sender.list('a', { limit: 5, state: 'dead' });
-    expect(r.sender.replay('a', { deliveryId: dead?.deliveryId ?? '' })).toBe(1);
-    await r.settle();
-    expect(new Set(r.got.map((g) => g.headers['texture-id'])).size).toBe(1);
-    expect(r.got.length).toBe(3);
-    expect(r.sender.list('a', ALL)).toMatchObject([{ state: 'delivered', attempts: 1 }]);
-  });
-
-  test('sends what was delivered in a span of time again, its end left out', async () => {
-    const r = rig();
+describe('a full queue', () => {
+  test('lets what comes on top die at birth, until there is room; a replay takes it up', async () => {
+    const r = rig({ pendingMax: 5, schedule: EXACT });
     r.setUp([destination('a')]);
-    r.sender.offer(events(1, 10), 10);
+    r.sender.offer(events(1, 5), 5);
     await r.settle();
-    expect(r.sender.replay('a', { fromMs: START_MS + 3, toMs: START_MS + 6 })).toBe(3);
+    r.answers.set('a', always(500));
+    r.sender.offer(events(6, 12), 12);
     await r.settle();
-    expect(commandIds(r.got.slice(10))).toEqual(['cmd-3', 'cmd-4', 'cmd-5']);
-  });
-
-  test('knows neither ids of other workspaces nor what is no id', async () => {
-    const r = rig();
-    r.setUp([destination('a'), destination('b', { workspaceId: 'ws-2' })]);
-    r.sender.offer([event(1), event(2, { workspaceId: 'ws-2' })], 2);
-    await r.settle();
-    const [foreign] = r.sender.list('b', ALL);
-    const counts = [foreign?.deliveryId ?? '', '', 'msg_1', "1' OR 1=1"].map((deliveryId) =>
-      r.sender.replay('a', { deliveryId }),
+    expect(r.sender.health('a')).toMatchObject({ pending: 5, dead: 2 });
+    const dead = r.sender.list('a', { limit: 9, state: 'dead' });
+    expect(dead.map(({ attempts, lastError }) => [attempts, lastError])).toEqual(
+      Array(2).fill([0, 'more than 5 were waiting']),
     );
-    expect(counts).toEqual([0, 0, 0, 0]);
-    expect(r.sender.replay('nobody', { fromMs: 0, toMs: 1 })).toBe(0);
-  });
-});
-
-describe('a test message', () => {
-  test('is signed, counts for nothing and says how it ended', async () => {
-    const r = rig();
-    r.setUp([destination('a'), destination('b')], { b: always(302) });
-    expect(await r.sender.test('a')).toEqual({ ok: true, status: 200, why: 'taken' });
-    expect(await r.sender.test('b')).toMatchObject({ ok: false, status: 302 });
-    expect(await r.sender.test('c')).toMatchObject({ ok: false, status: null });
-    expect(JSON.parse(r.got[0]?.body ?? '')).toMatchObject({ type: 'destination.test', data: { destinationId: 'a' } });
-    expect(r.got[0]?.headers['texture-signature']).toMatch(/^[0-9a-f]{64}$/);
-    expect(r.sender.health('b')).toMatchObject({ state: 'healthy', dead: 0 });
-    expect(r.sender.list('b', ALL)).toEqual([]);
-  });
-});
-
-describe('after a restart', () => {
-  test('what was pending goes on where it was, what was delivered is not sent again', async () => {
-    const r = rig({ schedule: EXACT });
-    const both = [destination('a'), destination('b')];
-    r.setUp(both, { a: always(500) });
-    r.sender.offer(events(1, 3), 3);
-    await r.settle();
-    await r.sender.close();
     r.answers.set('a', always(200));
-    r.start().setDestinations(both);
-    expect(r.sender.cursor()).toBe(3);
     await r.to(1 * MIN);
-    expect([r.at('a').length, r.at('b').length]).toEqual([6, 3]);
-    expect(r.sender.list('a', ALL).every(({ state, attempts }) => state === 'delivered' && attempts === 2)).toBe(true);
-  });
-
-  test('an answer that was not written down is an attempt more with the same id', async () => {
-    const r = rig();
-    r.latencyMs.set('https://a.example', 50);
-    r.setUp([destination('a')]);
-    r.sender.offer([event(1)], 1);
-    await r.to(49);
-    await r.sender.close();
-    r.start().setDestinations([destination('a')]);
-    await r.to(200);
-    expect(r.got.map(({ headers }) => headers['texture-id'])).toEqual([
-      r.got[0]?.headers['texture-id'],
-      r.got[0]?.headers['texture-id'],
-    ]);
-    expect(r.sender.list('a', ALL)).toMatchObject([{ state: 'delivered', attempts: 1 }]);
-  });
-
-  test('a destination that is gone is forgotten with what waited for it', async () => {
-    const r = rig();
-    r.setUp([destination('a'), destination('b')], { a: always(500) });
-    r.sender.offer([event(1)], 1);
+    for (const { deliveryId } of dead) expect(r.sender.replay('a', { deliveryId })).toBe(1);
     await r.settle();
-    r.sender.setDestinations([destination('b')]);
-    await r.to(1 * H);
-    expect(r.at('a').length).toBe(1);
-    expect([r.sender.health('a'), r.sender.list('a', ALL)]).toEqual([null, []]);
+    expect(new Set(commandIds(r.got)).size).toBe(12);
+    expect(r.sender.health('a')).toMatchObject({ pending: 0, dead: 0 });
+  });
+});
+
+describe('whatever receivers do', () => {
+  test('every event ends delivered or dead, after as many attempts as there were, and none is sent after it was taken', async () => {
+    const statuses = fc.array(fc.constantFrom(200, 204, 301, 404, 429, 500, 502, 503), { minLength: 1, maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(
+        statuses,
+        fc.integer({ min: 1, max: 30 }),
+        fc.integer({ min: 1, max: 9 }),
+        async (codes, count, width) => {
+          const r = new Rig({ schedule: { delaysMs: [0, 1_000, 60_000], jitterRatio: 0.1 }, concurrency: width });
+          r.setUp([destination('a')], {
+            a: (_, nth) => answer(codes[nth % codes.length] ?? 200, { 'retry-after': '5' }),
+          });
+          for (const e of events(1, count)) {
+            r.sender.offer([e], e.seq);
+            if (e.seq % 7 === 0) await r.to(e.seq * 100);
+          }
+          await r.to(24 * H);
+          const rows = r.sender.list('a', { limit: 100, state: null });
+          const attempts = new Map<string, number>();
+          for (const { headers } of r.got)
+            attempts.set(headers['texture-id'] ?? '', (attempts.get(headers['texture-id'] ?? '') ?? 0) + 1);
+          await r.close();
+          expect(rows.length).toBe(count);
+          for (const row of rows) {
+            expect(row.attempts).toBe(attempts.get(row.deliveryId));
+            const taken = row.lastStatus !== null && row.lastStatus >= 200 && row.lastStatus < 300;
+            expect(row.state).toBe(taken ? 'delivered' : 'dead');
+            if (!taken) expect(row.attempts).toBe(3);
+          }
+        },
+      ),
+      { numRuns: 30 },
+    );
   });
 });
 

@@ -1,0 +1,250 @@
+import { z } from 'zod';
+import { isoUtc } from '../../domain/time.ts';
+import { type EpochMs, MS_PER_DAY, MS_PER_HOUR, MS_PER_MIN } from '../../domain/units.ts';
+import { historyEntry } from '../history.ts';
+import { ownDevice } from '../owned.ts';
+import { beforeSeqOf, cursorAt } from '../page.ts';
+import { ProblemError } from '../problems.ts';
+import { type Asked, ok, type Route, route } from '../route.ts';
+import * as s from '../schemas.ts';
+import { batteryStateSchema, batteryStateView } from '../views.ts';
+
+/** What was measured and what was recorded: telemetry, metrics, the audit trail, health. */
+const RANGE_MS_MAX = 366 * MS_PER_DAY;
+const POINTS_MAX = 5_000;
+
+const range = { from: z.optional(s.instant()), to: z.optional(s.instant()) };
+const limit = z.optional(s.queryWhole('limit', { min: 1, max: POINTS_MAX }));
+
+/** The last day unless it says otherwise; [from, to). */
+function rangeOf(
+  asked: {
+    readonly from?: EpochMs | undefined;
+    readonly to?: EpochMs | undefined;
+    readonly limit?: number | undefined;
+  },
+  nowMs: EpochMs,
+) {
+  const toMs = asked.to ?? nowMs + 1;
+  const fromMs = asked.from ?? toMs - MS_PER_DAY;
+  const isGood = fromMs < toMs && toMs - fromMs <= RANGE_MS_MAX;
+  if (isGood) return { fromMs, toMs, limit: asked.limit ?? 1_000 };
+  const expected = `after ${isoUtc(fromMs)}, by at most 366 days`;
+  throw new ProblemError('invalid_request', 'the range', { errors: [{ place: 'to', found: isoUtc(toMs), expected }] });
+}
+
+const deviceParams = z.strictObject({ deviceId: s.pathId() });
+const list = <T extends z.ZodType>(item: T) => z.strictObject({ data: z.array(item) });
+
+const telemetry: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/devices/{deviceId}/telemetry',
+    tag: 'Telemetry',
+    summary: 'The states a device reported, oldest first: the newest so many of the range',
+    scope: 'read',
+    params: deviceParams,
+    query: z.strictObject({ ...range, limit }),
+    answers: { 200: { means: 'The states', body: list(batteryStateSchema) } },
+    problems: ['not_found', 'local_time'],
+    handle: (asked) => {
+      ownDevice(asked, asked.params.deviceId);
+      const states = asked.face.service.telemetry.states(asked.params.deviceId, rangeOf(asked.query, asked.nowMs));
+      return ok({ data: states.map(batteryStateView) });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/devices/{deviceId}/points',
+    tag: 'Telemetry',
+    summary: 'Raw DNP3 points of a device as they were read',
+    scope: 'read',
+    params: deviceParams,
+    query: z.strictObject({ ...range, limit }),
+    answers: {
+      200: {
+        means: 'The points',
+        body: list(
+          z.strictObject({
+            type: z.string(),
+            index: z.number(),
+            value: z.nullable(z.number()),
+            flags: z.number(),
+            at: s.wireInstant(),
+            timeQuality: z.string(),
+            source: z.string(),
+          }),
+        ),
+      },
+    },
+    problems: ['not_found', 'local_time'],
+    handle: (asked) => {
+      ownDevice(asked, asked.params.deviceId);
+      const points = asked.face.service.telemetry.points(asked.params.deviceId, rangeOf(asked.query, asked.nowMs));
+      const data = points.map(({ atMs, value, ...p }) => ({
+        ...p,
+        value: Number.isFinite(value) ? value : null,
+        at: isoUtc(atMs),
+      }));
+      return ok({ data });
+    },
+  }),
+];
+
+/** @source TextureHQ/docs metrics: FIFTEEN_MINUTES, HOUR, DAY; longer ones are sums over local months, which are not ours to guess */
+const WINDOWS = { FIFTEEN_MINUTES: 15 * MS_PER_MIN, HOUR: MS_PER_HOUR, DAY: MS_PER_DAY } as const;
+const METRICS = ['charged', 'discharged', 'imported', 'exported', 'storage'] as const;
+const WINDOWS_MAX = 20_000;
+
+const metrics = route({
+  method: 'GET',
+  path: '/v1/metrics/{metric}',
+  tag: 'Telemetry',
+  summary: 'Energy per window and device [Wh]; windows are of UTC',
+  description: `${METRICS.join(', ')}. A window without a sample is left out: unknown is not zero.`,
+  scope: 'read',
+  params: z.strictObject({ metric: s.choice(METRICS) }),
+  query: z.strictObject({
+    ...range,
+    deviceId: z.optional(s.several(s.pathId())),
+    siteId: z.optional(s.several(s.pathId())),
+    windowSize: z.optional(s.choice(['FIFTEEN_MINUTES', 'HOUR', 'DAY'])),
+  }),
+  answers: {
+    200: {
+      means: 'The points',
+      body: list(z.strictObject({ ts: s.wireInstant(), v: z.number(), deviceId: z.string(), siteId: z.string() })),
+    },
+  },
+  problems: ['not_found', 'local_time', 'limit_reached'],
+  handle: (asked) => {
+    const { metric } = asked.params;
+    const { deviceId, siteId, windowSize = 'HOUR', ...rest } = asked.query;
+    const devices = devicesOf(asked, deviceId, siteId);
+    const wanted = rangeOf(rest, asked.nowMs);
+    const windowMs = WINDOWS[windowSize];
+    const count = devices.size * Math.ceil((wanted.toMs - wanted.fromMs) / windowMs);
+    if (count > WINDOWS_MAX) {
+      throw new ProblemError(
+        'limit_reached',
+        `${count} windows, at most ${WINDOWS_MAX}: ask for fewer devices or a shorter time`,
+      );
+    }
+    const range = { ...wanted, limit: WINDOWS_MAX };
+    const deviceIds = [...devices.keys()];
+    const points = asked.face.service.telemetry.windows({ deviceIds, metric, range, windowMs });
+    const data = points.map(({ deviceId: id, startMs, value }) => ({
+      ts: isoUtc(startMs),
+      v: value,
+      deviceId: id,
+      siteId: devices.get(id) ?? '',
+    }));
+    return ok({ data });
+  },
+});
+
+/** The caller's devices that are meant, each with its site. */
+function devicesOf(
+  asked: Asked,
+  ids: readonly string[] | undefined,
+  siteIds: readonly string[] | undefined,
+): ReadonlyMap<string, string> {
+  if (ids !== undefined) return new Map(ids.map((id) => [id, ownDevice(asked, id).device.siteId]));
+  const found = new Map<string, string>();
+  for (const { device } of asked.state.devices.values()) {
+    if (device.workspaceId !== asked.workspaceId) continue;
+    if (siteIds === undefined || siteIds.includes(device.siteId)) found.set(device.deviceId, device.siteId);
+  }
+  return found;
+}
+
+const historySchema = z.strictObject({
+  seq: z.number(),
+  at: s.wireInstant(),
+  actor: z.string(),
+  requestId: z.nullable(z.string()),
+  facts: z.array(z.record(z.string(), z.unknown())),
+});
+
+function trail(asked: Asked, subject: string, own: string | null, query: Parameters<typeof beforeSeqOf>[1]) {
+  const size = s.pageSize(query);
+  const entries = asked.face.service.history(subject, { beforeSeq: beforeSeqOf(subject, query), limit: size });
+  const viewer = { workspaceId: asked.workspaceId, state: asked.state, subject: own };
+  const last = entries.length < size ? undefined : entries[entries.length - 1];
+  return ok({
+    data: entries.map((e) => historyEntry(e, viewer)),
+    nextCursor: last === undefined ? null : cursorAt(subject, last.seq),
+  });
+}
+
+const records: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/audit',
+    tag: 'Records',
+    summary: 'Everything that was recorded in the workspace, newest first',
+    scope: 'read',
+    query: z.strictObject(s.paging),
+    answers: { 200: { means: 'A page', body: s.page(historySchema) } },
+    handle: (asked) => trail(asked, `workspace/${asked.workspaceId}`, null, asked.query),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/devices/{deviceId}/history',
+    tag: 'Records',
+    summary: 'Everything that was recorded about a device, newest first',
+    scope: 'read',
+    params: deviceParams,
+    query: z.strictObject(s.paging),
+    answers: { 200: { means: 'A page', body: s.page(historySchema) } },
+    problems: ['not_found'],
+    handle: (asked) => {
+      const { device } = ownDevice(asked, asked.params.deviceId);
+      const subject = `device/${device.deviceId}`;
+      return trail(asked, subject, subject, asked.query);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/health',
+    tag: 'Records',
+    summary: 'How the service is, part by part',
+    scope: 'admin:workspace',
+    in: 'registry',
+    answers: {
+      200: {
+        means: 'The parts',
+        body: z.strictObject({
+          status: z.string(),
+          parts: z.record(z.string(), z.strictObject({ ok: z.boolean(), why: z.string() })),
+        }),
+      },
+    },
+    handle: ({ face, principal }) => {
+      const { status, parts } = face.service.health();
+      // Parts of a sandbox carry its id; a workspace sees what all share and its own.
+      const isShared = (name: string) => !/(^|\/)ws_/.test(name);
+      const mine = Object.entries(parts).filter(
+        ([name]) => principal.workspaceId === null || isShared(name) || name.includes(principal.workspaceId),
+      );
+      return ok({ status, parts: Object.fromEntries(mine) });
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/stream/tickets',
+    tag: 'Records',
+    summary: 'A ticket that opens GET /v1/stream?ticket=… once, within 30 seconds',
+    description:
+      'Where no header can be sent with a WebSocket. The stream itself: GET /v1/stream with a credential of scope read, then {"type":"subscribe","topics":["command"]}.',
+    scope: 'read',
+    harmless: true,
+    answers: { 201: { means: 'The ticket', body: z.strictObject({ ticket: z.string(), expiresAt: s.wireInstant() }) } },
+    handle: (asked) => {
+      const { ticket, expiresMs } = asked.face.tickets.issue(asked.principal);
+      return { status: 201, body: { ticket, expiresAt: isoUtc(expiresMs) } };
+    },
+  }),
+];
+
+export const recordRoutes: readonly Route[] = [...telemetry, metrics, ...records];
