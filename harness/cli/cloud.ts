@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { Behaviour } from '../../simulators/oem/behaviour.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
-import type { OemId } from '../../src/ports/oem.ts';
+import type { BatteryOem } from '../../src/ports/oem.ts';
 import { createCloudWorld, DEVICES_MAX } from '../cloud/cloudWorld.ts';
 import { CloudServer } from '../cloud/server.ts';
 import { randomSource } from '../kernel/random.ts';
@@ -10,7 +10,7 @@ import { onSignal } from './dnp3Signals.ts';
 import type { CliIo, GlobalOptions } from './program.ts';
 
 /** `vpp cloud`: a maker's cloud with batteries behind it, on a socket, for any client. */
-const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
+const OEMS: readonly BatteryOem[] = ['enphase', 'solaredge', 'tesla'];
 const SECONDS_MAX = 86_400 * 365;
 
 interface CloudFlags extends GlobalOptions {
@@ -51,7 +51,7 @@ export function addCloudCommands(
   }
 }
 
-async function cloudCommand(io: CliIo, oem: OemId, flags: CloudFlags): Promise<number> {
+async function cloudCommand(io: CliIo, oem: BatteryOem, flags: CloudFlags): Promise<number> {
   const say = (text: string): void => {
     if (flags.quiet !== true) io.err(`${text}\n`);
   };

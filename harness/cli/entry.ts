@@ -1,4 +1,5 @@
 import { InputError } from '../../src/domain/errors.ts';
+import { JournalError } from '../../src/live/journal/errors.ts';
 import { buildProgram, type CliIo, isUsageError, type Outcome } from './program.ts';
 
 /**
@@ -12,7 +13,7 @@ export async function runVpp(argv: readonly string[], io: CliIo): Promise<number
     return outcome.code;
   } catch (e) {
     if (isUsageError(e)) return e.exitCode === 0 ? 0 : 2;
-    if (e instanceof InputError) {
+    if (e instanceof InputError || e instanceof JournalError) {
       io.err(
         `${e.message
           .split('\n')

@@ -9,7 +9,7 @@ import { invariant } from '../../src/domain/errors.ts';
 import type { EpochMs } from '../../src/domain/units.ts';
 import type { Scheduler } from '../../src/ports/clock.ts';
 import type { DeviceControl, FleetPort } from '../../src/ports/device.ts';
-import type { OemId } from '../../src/ports/oem.ts';
+import type { BatteryOem } from '../../src/ports/oem.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import { makeHomes, STEP_MS } from './homes.ts';
 
@@ -18,7 +18,7 @@ import { makeHomes, STEP_MS } from './homes.ts';
  * server.ts puts it on one; `cloud.handle` is the direct wire.
  */
 export interface CloudWorldOptions {
-  readonly oem: OemId;
+  readonly oem: BatteryOem;
   readonly scheduler: Scheduler;
   readonly random: RandomSource;
   readonly devices: number;
@@ -72,7 +72,7 @@ export interface DeviceShown {
 }
 
 export interface CloudShown {
-  readonly oem: OemId;
+  readonly oem: BatteryOem;
   readonly nowMs: EpochMs;
   readonly counts: CloudCounts;
   readonly behaviour: Behaviour;
@@ -80,7 +80,7 @@ export interface CloudShown {
 }
 
 export interface CloudWorld {
-  readonly oem: OemId;
+  readonly oem: BatteryOem;
   readonly cloud: OemCloud;
   readonly fleet: Fleet;
   readonly credentials: CloudCredentials;
@@ -161,7 +161,7 @@ interface Made {
   readonly settings: (vendorDeviceId: string) => TeslaSettings | null;
 }
 
-function createCloud(oem: OemId, options: Parameters<typeof createEnphaseCloud>[0]): Made {
+function createCloud(oem: BatteryOem, options: Parameters<typeof createEnphaseCloud>[0]): Made {
   switch (oem) {
     case 'enphase': {
       const cloud = createEnphaseCloud(options);

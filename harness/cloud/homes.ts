@@ -4,7 +4,7 @@ import type { HomeProfiles } from '../../simulators/battery/home.ts';
 import { loadDrivers, loadProfile } from '../../simulators/site/load.ts';
 import { haurwitzGhiWPerM2, sunPosition } from '../../simulators/site/sun.ts';
 import { type EpochMs, MS_PER_MIN } from '../../src/domain/units.ts';
-import type { OemId } from '../../src/ports/oem.ts';
+import type { BatteryOem } from '../../src/ports/oem.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import { specOf } from '../world/spec.ts';
 
@@ -12,7 +12,7 @@ import { specOf } from '../world/spec.ts';
  * The homes behind a cloud that is served: batteries of its maker, each with a load and PV on a roof. One week of both,
  * worked out from the start, comes again and again: enough for whoever watches a battery, no model of a season.
  */
-const MODEL: Readonly<Record<OemId, ModelId>> = {
+const MODEL: Readonly<Record<BatteryOem, ModelId>> = {
   enphase: 'iq-battery-10c',
   solaredge: 'solaredge-home-battery',
   tesla: 'powerwall-3',
@@ -43,7 +43,7 @@ export interface ServedHomes {
 export const vendorIdAt = (index: number): string => String(1_000_001 + index);
 
 export function makeHomes(request: {
-  readonly oem: OemId;
+  readonly oem: BatteryOem;
   readonly count: number;
   readonly nowMs: EpochMs;
   readonly random: RandomSource;

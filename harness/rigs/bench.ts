@@ -35,7 +35,7 @@ export interface Served {
 
 /** @param under  words in front of the process, like a profiler's */
 export async function serve({ configFile }: Rig, under: readonly string[] = []): Promise<Served> {
-  const process = await launch({ args: ['serve', '--config', configFile, '--quiet'], under });
+  const process = await launch({ args: ['serve', '--config', configFile, '--quiet'], built: true, under });
   return { process, url: String(process.ready.url) };
 }
 

@@ -28,7 +28,7 @@ import { Ledger } from './ledger.ts';
 import { launch, type Running, runToEnd } from './processes.ts';
 
 /**
- * kill -9, again and again: `npm run test:kill -- --cycles 200 --seed 1`.
+ * kill -9, again and again: `npm run test:kill -- --cycles 200 --seed 1`, on the build.
  *
  *   ready ─> what was acknowledged is asked for ─> 20 clients post, lost answers first ─> kill -9 after U(20, 500) ms
  *   ─> the cloud's record is read ─> start again …   and now and then a pause, in which what is in doubt is settled
@@ -40,7 +40,7 @@ import { launch, type Running, runToEnd } from './processes.ts';
  * and the journal must verify at the end. Prints a JSON summary; exit code 1 on any violation.
  */
 const KILL_MS = { min: 20, max: 500 } as const;
-const QUIET_EVERY = 40;
+const QUIET_EVERY = 50;
 /** Reading back happens twice, 30 s apart, and each waits for its turn. */
 const QUIET_MS_MAX = 120_000;
 const RECOVERY_MS_MAX = 3_000;
@@ -84,8 +84,13 @@ async function main(cycles: number, seed: string): Promise<number> {
   return violated(kill) === 0 ? 0 : 1;
 }
 
-const say = (text: string): void => console.error(text);
-const violated = ({ ledger }: Kill): number => ledger.violations.length;
+function say(text: string): void {
+  console.error(text);
+}
+
+function violated({ ledger }: Kill): number {
+  return ledger.violations.length;
+}
 
 async function end(running: Running): Promise<void> {
   running.kill('SIGTERM');
@@ -95,7 +100,7 @@ async function end(running: Running): Promise<void> {
 async function openCloud(): Promise<Running> {
   const devices = String(CLOUD_CLIENTS * CLOUD_DEVICES_EACH);
   const args = ['cloud', 'solaredge', '--reliable', '--delay-seconds', '0', '--devices', devices, '--quiet'];
-  const cloud = await launch({ args });
+  const cloud = await launch({ args, built: true });
   // The quotas are those of one account for a day; restarts by the hundred would use them up.
   const body = JSON.stringify({ siteRequestsPerDayMax: null, requestsPerMinuteMax: 1_000_000 });
   const answer = await fetch(`${cloud.ready.url}/testbed/behaviour`, { method: 'POST', body });

@@ -5,8 +5,13 @@ import { fileURLToPath } from 'node:url';
 /**
  * Real processes of the command line, for what cannot be shown in one: kill -9, a stopped process, a second instance. A
  * command prints one JSON line when it is ready.
+ *
+ * Started from source, a process measures the compiler too; what is measured runs from the build (`npm run build`), as it
+ * does for whoever runs a service. VPP_RIG_BUILD names another build's entry.
  */
-const MAIN = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
+const SOURCE = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
+const BUILD = process.env.VPP_RIG_BUILD ?? fileURLToPath(new URL('../../dist/harness/cli/main.js', import.meta.url));
+const entryOf = (built: boolean): string[] => (built ? [BUILD] : ['--import', 'tsx', SOURCE]);
 const LINES_KEPT = 200;
 
 export interface Running {
@@ -26,14 +31,22 @@ export interface LaunchOptions {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly readyMsMax?: number;
+  /** From the build; default: from source. */
+  readonly built?: boolean;
   /** Words in front, like a tracer with its options. */
   readonly under?: readonly string[];
 }
 
 /** Starts `vpp …` and waits until it is ready. @throws Error with its words when it ends first or takes too long */
-export async function launch({ args, env, readyMsMax = 30_000, under = [] }: LaunchOptions): Promise<Running> {
+export async function launch({
+  args,
+  env,
+  built = false,
+  readyMsMax = 30_000,
+  under = [],
+}: LaunchOptions): Promise<Running> {
   const startMs = performance.now();
-  const [command = process.execPath, ...rest] = [...under, process.execPath, '--import', 'tsx', MAIN, ...args];
+  const [command = process.execPath, ...rest] = [...under, process.execPath, ...entryOf(built), ...args];
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   const errors: string[] = [];
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -55,9 +68,9 @@ export async function launch({ args, env, readyMsMax = 30_000, under = [] }: Lau
   };
 }
 
-/** Runs a command to its end. */
+/** Runs a command of the build to its end. */
 export async function runToEnd(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  const child = spawn(process.execPath, [...entryOf(true), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });

@@ -49,6 +49,13 @@ const pace = z
     effectSeconds: z.exactOptional(seconds('how long a command has to show in the samples')),
     checkSeconds: z.exactOptional(seconds('when, after its start, a command is looked up at its cloud')),
     verifySeconds: z.exactOptional(seconds('how long the last samples of a command are waited for')),
+    webhookDelaysSeconds: z.exactOptional(
+      z
+        .array(z.int().min(0).max(86_400), { error: 'whole seconds before each attempt, like [0, 1, 5]' })
+        .min(1)
+        .max(20),
+    ),
+    webhookTimeoutSeconds: z.exactOptional(seconds('how long a receiver may take to answer')),
   })
   .describe('For test beds whose clouds have samples every few seconds; the minutes of the makers where it is absent.');
 
@@ -60,6 +67,7 @@ const config = z.strictObject({
       enphase: z.exactOptional(cloud),
       solaredge: z.exactOptional(cloud),
       tesla: z.exactOptional(cloud),
+      open: z.exactOptional(cloud),
     })
     .default({}),
   sites: z.array(site).max(500).default([]),

@@ -8,7 +8,7 @@ import type { Dnp3End, Dnp3Link } from '../../src/live/dnp3Tcp.ts';
 import type { Host } from '../../src/live/host/host.ts';
 import { newApiKey } from '../../src/live/keys.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
-import type { OemId } from '../../src/ports/oem.ts';
+import type { BatteryOem } from '../../src/ports/oem.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import { type CloudWorld, createCloudWorld } from '../cloud/cloudWorld.ts';
 import { CloudServer } from '../cloud/server.ts';
@@ -23,7 +23,7 @@ import { openService, type RunningService } from './service.ts';
  */
 export interface Demo {
   readonly service: RunningService;
-  readonly clouds: ReadonlyMap<OemId, CloudServer>;
+  readonly clouds: ReadonlyMap<BatteryOem, CloudServer>;
   readonly site: Dnp3Server;
   readonly keys: { readonly ana: string; readonly ben: string };
   close(): Promise<void>;
@@ -38,7 +38,7 @@ export interface DemoOptions {
 }
 
 export const DEMO = { workspaceId: 'demo', programId: 'demo-program', connectionId: 'demo-site' } as const;
-export const DEMO_OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
+export const DEMO_OEMS: readonly BatteryOem[] = ['enphase', 'solaredge', 'tesla'];
 export const DEMO_ADDRESSES = { master: 1, outstation: 10 } as const;
 const DEVICES = 5;
 /** Nothing fails by chance; an application is approved after an hour. */
@@ -57,7 +57,7 @@ export async function openDemo({
   clock = new SteppedClock(),
 }: DemoOptions): Promise<Demo> {
   const random = randomSource(seed);
-  const clouds = new Map<OemId, CloudServer>();
+  const clouds = new Map<BatteryOem, CloudServer>();
   for (const oem of DEMO_OEMS) {
     const world = demoCloud(oem, { clock, random, devices });
     clouds.set(oem, await CloudServer.listen({ world, scheduler: clock, random: random(`faults/${oem}`), port: 0 }));
@@ -99,7 +99,7 @@ export async function openDemo({
 
 /** A maker's cloud with its batteries; Enphase's are yet to be enrolled, the others are. */
 export const demoCloud = (
-  oem: OemId,
+  oem: BatteryOem,
   r: { readonly clock: SteppedClock; readonly random: RandomSource; readonly devices?: number },
 ): CloudWorld =>
   createCloudWorld({

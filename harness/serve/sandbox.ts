@@ -3,7 +3,7 @@ import { Around, type CloudLink } from '../../src/live/host/around.ts';
 import type { TelemetrySink } from '../../src/live/host/telemetry.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
 import { createOemSession } from '../../src/oem/index.ts';
-import type { OemId, OemReply } from '../../src/ports/oem.ts';
+import type { BatteryOem, OemReply } from '../../src/ports/oem.ts';
 import { createCloudWorld } from '../cloud/cloudWorld.ts';
 import { randomSource } from '../kernel/random.ts';
 import { HttpWire, PERFECT_LINK } from '../wire/http.ts';
@@ -23,7 +23,7 @@ const BEHAVIOUR = {
   deliveryFailureRatio: 0,
   commandTailRatio: 0,
 };
-const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
+const OEMS: readonly BatteryOem[] = ['enphase', 'solaredge', 'tesla'];
 
 export function sandboxAround(r: {
   readonly plantId: string;
@@ -41,7 +41,7 @@ export function sandboxAround(r: {
 }
 
 const directCloud =
-  (oem: OemId, seed: string, clock: SteppedClock) =>
+  (oem: BatteryOem, seed: string, clock: SteppedClock) =>
   (onReply: (reply: OemReply) => void): CloudLink => {
     const random = randomSource(seed);
     const world = createCloudWorld({

@@ -15,7 +15,7 @@ import { OemHttpLink } from '../../src/live/oemHttp.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
 import { HttpPost } from '../../src/live/webhooks/httpPost.ts';
 import { SecretStore } from '../../src/live/webhooks/secrets.ts';
-import { WebhookSender } from '../../src/live/webhooks/sender.ts';
+import { type SenderOptions, WebhookSender } from '../../src/live/webhooks/sender.ts';
 import { PUBLIC_ONLY, type UrlPolicy } from '../../src/live/webhooks/urls.ts';
 import { CAPABILITIES, createOemSession } from '../../src/oem/index.ts';
 import type { FieldEvent } from '../../src/ports/field.ts';
@@ -47,7 +47,7 @@ export interface ServiceOptions {
   readonly onFieldLink?: (connectionId: string, link: FieldLink) => void;
 }
 
-const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
+const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla', 'open'];
 
 export async function openService(options: ServiceOptions): Promise<RunningService> {
   const { config, settings = settingsOf(options.config) } = options;
@@ -58,13 +58,14 @@ export async function openService(options: ServiceOptions): Promise<RunningServi
   const telemetry = openTelemetry(inData('telemetry.db'), () => clock.nowMs());
   const secrets = new SecretStore(inData('secrets.json'));
   const policy: UrlPolicy = config.webhooks.allowLoopback
-    ? { allowLoopback: true, allowHttp: true, ports: [] }
+    ? { allowLoopback: true, allowHttp: true, ports: 'any' }
     : PUBLIC_ONLY;
   const outbox = new WebhookSender({
     dir: inData('deliveries'),
     secrets,
     policy,
     post: new HttpPost({ policy }),
+    ...paceOfWebhooks(config),
     schedulerOf: (workspaceId) => hostOf().schedulerOf(workspaceId),
     wallNowMs: () => Date.now(),
     onBehind: () => hostOf().catchUp(),
@@ -125,11 +126,18 @@ function settingsOf({ pace }: ServeConfig): CoreSettings {
   };
 }
 
-const withPeriod = (telemetryPeriodMs: number): CoreSettings['capabilities'] => ({
-  enphase: { ...CAPABILITIES.enphase, telemetryPeriodMs },
-  solaredge: { ...CAPABILITIES.solaredge, telemetryPeriodMs },
-  tesla: { ...CAPABILITIES.tesla, telemetryPeriodMs },
-});
+function paceOfWebhooks({ pace }: ServeConfig): Pick<SenderOptions, 'schedule' | 'attemptMsMax'> {
+  const { webhookDelaysSeconds: delays, webhookTimeoutSeconds: timeout } = pace;
+  return {
+    ...(delays === undefined ? {} : { schedule: { delaysMs: delays.map((s) => s * 1_000), jitterRatio: 0.1 } }),
+    ...(timeout === undefined ? {} : { attemptMsMax: timeout * 1_000 }),
+  };
+}
+
+const withPeriod = (telemetryPeriodMs: number): CoreSettings['capabilities'] => {
+  const entries = Object.entries(CAPABILITIES).map(([oem, c]) => [oem, { ...c, telemetryPeriodMs }] as const);
+  return Object.fromEntries(entries) as CoreSettings['capabilities'];
+};
 
 const silent = (): void => {};
 
@@ -175,10 +183,11 @@ const cloudLink =
       submit: (job) => link.submit(job),
       inFlight: () => link.inFlight(),
       health: () => {
-        const { circuit, lastLost, requests, lost } = link.health();
-        const why =
+        const { circuit, why: wrong, lastLost, requests, lost } = link.health();
+        const told =
           lastLost === null ? `${requests} requests` : `${lost} of ${requests} lost, the last: ${lastLost.why}`;
-        return { ok: circuit === 'closed', why: circuit === 'closed' ? why : `circuit ${circuit}; ${why}` };
+        const why = [...(circuit === 'closed' ? [] : [`circuit ${circuit}`]), ...(wrong === null ? [] : [wrong]), told];
+        return { ok: circuit === 'closed' && wrong === null, why: why.join('; ') };
       },
       stop: () => link.stop(),
     };

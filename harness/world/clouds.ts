@@ -6,7 +6,7 @@ import { createTeslaCloud } from '../../simulators/oem/tesla.ts';
 import { createOemSession } from '../../src/oem/index.ts';
 import type { Scheduler } from '../../src/ports/clock.ts';
 import type { FleetPort } from '../../src/ports/device.ts';
-import type { OemId, OemJob, OemReply } from '../../src/ports/oem.ts';
+import type { BatteryOem, OemJob, OemReply } from '../../src/ports/oem.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import type { LogBody } from '../../src/ports/records.ts';
 import { type Exchange, HttpWire, type LinkBehaviour } from '../wire/http.ts';
@@ -15,7 +15,7 @@ import { createOemLink, type OemLink } from './oemLink.ts';
 
 /** The three clouds of a run, each with its wire, its session and its devices. */
 export interface CloudSite {
-  readonly oem: OemId;
+  readonly oem: BatteryOem;
   readonly cloud: OemCloud;
   readonly wire: HttpWire;
   readonly link: OemLink;
@@ -34,7 +34,7 @@ export const INTERNET: LinkBehaviour = {
 
 const CREDENTIALS = { clientId: 'vpp-testbed', clientSecret: 'simulated-secret', apiKey: 'simulated-key' };
 const CREATE = { enphase: createEnphaseCloud, solaredge: createSolaredgeCloud, tesla: createTeslaCloud } as const;
-const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
+const OEMS: readonly BatteryOem[] = ['enphase', 'solaredge', 'tesla'];
 
 export interface CloudsRequest {
   readonly scenario: Scenario;
@@ -47,11 +47,11 @@ export interface CloudsRequest {
 }
 
 /** Clouds for the makers that the scenario's homes need. */
-export function makeClouds(r: CloudsRequest): Map<OemId, CloudSite> {
+export function makeClouds(r: CloudsRequest): Map<BatteryOem, CloudSite> {
   return new Map(OEMS.filter((oem) => r.homes.some((h) => h.group.oem === oem)).map((oem) => [oem, makeCloud(r, oem)]));
 }
 
-function makeCloud(r: CloudsRequest, oem: OemId): CloudSite {
+function makeCloud(r: CloudsRequest, oem: BatteryOem): CloudSite {
   const { scheduler, random } = r;
   const cloud = CREATE[oem](cloudOptions(r, oem));
   const wire = new HttpWire({
@@ -87,7 +87,7 @@ function makeCloud(r: CloudsRequest, oem: OemId): CloudSite {
 /** The maker's own id of a home's battery: never the id we use. */
 export const vendorIdOf = (home: Home): string => `${home.group.oem.slice(0, 2)}-${home.deviceId}`;
 
-function cloudOptions(r: CloudsRequest, oem: OemId): CloudOptions {
+function cloudOptions(r: CloudsRequest, oem: BatteryOem): CloudOptions {
   const { scenario, scheduler, random, fleet } = r;
   const programIds = scenario.programs.map((p) => p.programId);
   return {
@@ -111,7 +111,7 @@ function cloudOptions(r: CloudsRequest, oem: OemId): CloudOptions {
   };
 }
 
-function noteRecord(r: CloudsRequest, oem: OemId, note: CloudNote): void {
+function noteRecord(r: CloudsRequest, oem: BatteryOem, note: CloudNote): void {
   if (note.what !== 'delivery-failed' && note.what !== 'swallowed') return;
   const deviceId = r.homes[note.device]?.deviceId ?? note.vendorDeviceId;
   r.record({ kind: 'cloud', oem, deviceId, what: note.what, detail: note.detail });
@@ -124,7 +124,7 @@ function isWorthLogging(x: Exchange): boolean {
   return outcome.kind === 'lost' || outcome.response.status >= 400;
 }
 
-function exchangeRecord(oem: OemId, x: Exchange): LogBody {
+function exchangeRecord(oem: BatteryOem, x: Exchange): LogBody {
   return {
     kind: 'exchange',
     to: oem,

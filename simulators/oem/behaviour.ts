@@ -1,6 +1,6 @@
 import type { Provenance } from '../../src/domain/program.ts';
 import { MS_PER_DAY, MS_PER_HOUR, MS_PER_MIN } from '../../src/domain/units.ts';
-import type { OemId } from '../../src/ports/oem.ts';
+import type { BatteryOem } from '../../src/ports/oem.ts';
 
 /**
  * How a simulated cloud behaves, as data. No vendor publishes measured reliability, so every figure can be set and
@@ -52,7 +52,7 @@ export interface Behaviour {
 
 const HEALTHY = { down: false, tokenDown: false, throttleFactor: 1, swallowRatio: 0 } as const;
 
-export const BEHAVIOUR: Readonly<Record<OemId, Behaviour>> = {
+export const BEHAVIOUR: Readonly<Record<BatteryOem, Behaviour>> = {
   enphase: {
     ...HEALTHY,
     commandDelayMsMin: MS_PER_MIN,
@@ -154,7 +154,7 @@ const COMMON: Source = {
 const ENPHASE_VPP = 'Enphase VPP API 1.1.0 as transcribed in api-evangelist/enphase openapi/';
 const TEXTURE_GS = 'TextureHQ/docs, grid services by manufacturer';
 
-export const BEHAVIOUR_SOURCE: Readonly<Record<OemId, Source>> = {
+export const BEHAVIOUR_SOURCE: Readonly<Record<BatteryOem, Source>> = {
   enphase: {
     ...COMMON,
     commandDelayMsMin: read(`${TEXTURE_GS}: a command takes at least one minute to act`),

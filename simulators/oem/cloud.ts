@@ -3,7 +3,7 @@ import type { EpochMs } from '../../src/domain/units.ts';
 import { PRIORITY, type Scheduler } from '../../src/ports/clock.ts';
 import type { DeviceControl, DeviceSample, FleetPort } from '../../src/ports/device.ts';
 import type { HttpHandler, HttpRequest, HttpResponse } from '../../src/ports/http.ts';
-import type { OemId } from '../../src/ports/oem.ts';
+import type { BatteryOem } from '../../src/ports/oem.ts';
 import type { RandomSource, RandomStream } from '../../src/ports/random.ts';
 import type { WeatherAlert } from '../../src/ports/series.ts';
 import { BEHAVIOUR, type Behaviour } from './behaviour.ts';
@@ -62,7 +62,7 @@ export interface CloudOptions {
 }
 
 export interface OemCloud {
-  readonly oem: OemId;
+  readonly oem: BatteryOem;
   readonly handle: HttpHandler;
   /** A weather alert came out; says whether this cloud will act on it. */
   alert(alert: WeatherAlert): StormVerdict;
@@ -132,7 +132,7 @@ export interface CloudErrors {
   tooMany(retryAfterS: number | null): HttpResponse;
 }
 
-export function createCloudBase(oem: OemId, options: CloudOptions): CloudBase {
+export function createCloudBase(oem: BatteryOem, options: CloudOptions): CloudBase {
   const { scheduler, fleet } = options;
   let behaviour: Behaviour = checked({ ...BEHAVIOUR[oem], ...options.behaviour });
   const seats = options.devices.map((d) => makeSeat(oem, d, options.random));
@@ -206,7 +206,7 @@ function delayOf(draw: RandomStream, b: Behaviour): number {
   return Math.round(tail ? Math.max(usualMs, draw.uniform(0, b.commandTailMsMax)) : usualMs);
 }
 
-function makeSeat(oem: OemId, d: CloudDevice, random: RandomSource): Seat {
+function makeSeat(oem: BatteryOem, d: CloudDevice, random: RandomSource): Seat {
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(d.vendorDeviceId)) {
     throw inputError({
       source: `${oem} cloud`,

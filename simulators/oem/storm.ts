@@ -1,7 +1,7 @@
 import type { Provenance } from '../../src/domain/program.ts';
 import type { EpochMs } from '../../src/domain/units.ts';
 import { PRIORITY, type Scheduler } from '../../src/ports/clock.ts';
-import type { OemId } from '../../src/ports/oem.ts';
+import type { BatteryOem } from '../../src/ports/oem.ts';
 import type { WeatherAlert } from '../../src/ports/series.ts';
 
 /**
@@ -38,7 +38,7 @@ const NWS_LIST = [
   'hurricane warning',
 ];
 
-export const STORM_RULES: Readonly<Record<OemId, StormRule>> = {
+export const STORM_RULES: Readonly<Record<BatteryOem, StormRule>> = {
   enphase: {
     events: null,
     exceptWords: ['heat', 'air quality', 'freeze', 'frost', 'fog'],

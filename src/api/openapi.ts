@@ -59,7 +59,7 @@ const requestBody = (r: Route, body: z.ZodType): Json => {
 
 const operationId = (r: Route): string =>
   `${r.method.toLowerCase()}${r.path
-    .replace(/^\/v1/, '')
+    .replace(/^\/v1|^(?!\/v1)/, (start) => (start === '' ? '/service' : ''))
     .split(/[^A-Za-z0-9]+/)
     .filter((part) => part !== '')
     .map((part) => part[0]?.toUpperCase() + part.slice(1))

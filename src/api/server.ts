@@ -25,6 +25,8 @@ export interface ApiOptions extends IdentityOptions {
   readonly rate: Rate;
   /** Failed credentials of one address. */
   readonly failures?: Rate;
+  /** A request has arrived whole by then [ms]; absent = ARRIVES_MS. */
+  readonly arrivesMs?: number;
   readonly stream?: Partial<StreamOptions>;
 }
 
@@ -61,7 +63,7 @@ export async function createApi(service: Service, tools: ApiTools, options: ApiO
   const document = openApiDocument(ROUTES, options);
   const tickets = new Tickets(tools);
   const face: Face = { service, tools, identity, tickets, limits: new Limits(), document: () => document };
-  const app = newServer(tools);
+  const app = newServer(tools, options.arrivesMs ?? ARRIVES_MS);
   app.decorateRequest('principal', null);
   readBodies(app);
   const gate = new Gate(face, options);
@@ -84,20 +86,24 @@ export async function createApi(service: Service, tools: ApiTools, options: ApiO
   return app;
 }
 
-function newServer(tools: ApiTools): FastifyInstance {
+function newServer(tools: ApiTools, arrivesMs: number): FastifyInstance {
   const prefix = randomId(tools, 'req', 8);
   let count = 0;
   const app = fastify({
     logger: false,
     bodyLimit: BODY_MAX,
-    requestTimeout: ARRIVES_MS,
+    requestTimeout: arrivesMs,
     connectionTimeout: 0,
     keepAliveTimeout: 30_000,
     maxRequestsPerSocket: REQUESTS_PER_SOCKET_MAX,
     exposeHeadRoutes: false,
     return503OnClosing: true,
     forceCloseConnections: 'idle',
-    http: { headersTimeout: ARRIVES_MS, connectionsCheckingInterval: CHECK_MS, maxHeaderSize: HEADERS_MAX },
+    http: {
+      headersTimeout: arrivesMs,
+      connectionsCheckingInterval: Math.min(CHECK_MS, arrivesMs),
+      maxHeaderSize: HEADERS_MAX,
+    },
     routerOptions: { maxParamLength: 100 },
     genReqId: ({ headers }) => {
       const given = headers['x-request-id'];

@@ -1,3 +1,4 @@
+import type { ApplianceSlug } from '../domain/appliance.ts';
 import type { EpochMs } from '../domain/units.ts';
 
 /** Something the core has to look at when its time comes. Entries are not taken back: a due entry checks what still holds. */
@@ -10,6 +11,15 @@ export type AgendaItem =
   | { readonly kind: 'command-check'; readonly commandId: string }
   | { readonly kind: 'command-finish'; readonly commandId: string }
   | { readonly kind: 'command-verify'; readonly commandId: string }
+  | { readonly kind: 'appliance-ask'; readonly commandId: string }
+  | { readonly kind: 'appliance-check'; readonly commandId: string }
+  /** restoreOf: the command whose effect is taken back; it may have ended long before. */
+  | {
+      readonly kind: 'appliance-restore';
+      readonly deviceId: string;
+      readonly slug: ApplianceSlug;
+      readonly restoreOf: string;
+    }
   /** atMs: the time of the rule that this entry is for. */
   | { readonly kind: 'automation'; readonly automationId: string; readonly atMs: EpochMs }
   | { readonly kind: 'schedule'; readonly scheduleId: string; readonly atMs: EpochMs }

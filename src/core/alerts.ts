@@ -14,7 +14,7 @@ import { isoUtc } from '../domain/time.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import type { Context } from './context.ts';
 import type { Effect } from './input.ts';
-import type { CoreState, DeviceEntry } from './state.ts';
+import { type CoreState, type DeviceEntry, enrollmentKey } from './state.ts';
 import { feederLoadingOf, loadingOf } from './topology.ts';
 
 /**
@@ -260,8 +260,13 @@ export function checkReach(ctx: Context, deviceId: string, sinceMs: EpochMs): vo
   });
 }
 
-const isEnrolled = (state: CoreState, deviceId: string): boolean =>
-  [...state.enrollments.values()].some((e) => e.deviceId === deviceId && e.status === 'approved');
+function isEnrolled(state: CoreState, deviceId: string): boolean {
+  for (const [programId, members] of state.enrolledIn) {
+    if (!members.has(deviceId)) continue;
+    if (state.enrollments.get(enrollmentKey(deviceId, programId))?.status === 'approved') return true;
+  }
+  return false;
+}
 
 function onStorm(ctx: Context, deviceId: string, active: boolean): void {
   const entry = ctx.state.devices.get(deviceId);

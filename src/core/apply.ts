@@ -5,6 +5,7 @@ import { eventEndMs, eventStartMs, type GridEvent } from '../domain/program.ts';
 import { startOfLocalDay } from '../domain/time.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import { noteForAlerts } from './alerts.ts';
+import { applyAppliance, isApplianceFact } from './applianceState.ts';
 import { applyClient } from './clients.ts';
 import { applyDestination } from './destinations.ts';
 import { joinPrices } from './prices.ts';
@@ -33,6 +34,7 @@ type FactOf<T extends Fact['type']> = Extract<Fact, { type: T }>;
 export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: CoreSettings): void {
   if (isRuleFact(fact)) return applyRule(state, fact, atMs);
   if (isWatchFact(fact)) return applyWatch(state, fact, atMs);
+  if (isApplianceFact(fact)) return applyAppliance(state, fact, atMs, settings);
   noteForAlerts(state, fact, atMs, settings.alerts);
   switch (fact.type) {
     case 'workspace.created':

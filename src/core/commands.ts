@@ -230,8 +230,10 @@ export function send(ctx: Context, commandId: string): void {
   tryNextPath(ctx, entry, 'first');
 }
 
-/** The plan of an event has fitted its commands under the limits together; one by one they would stand in each other's way. */
-const isPlanned = (entry: CommandEntry): boolean => entry.command.cause.kind === 'dispatch';
+/** An event's plan, and a batch, fit their commands under the limits together; one by one they would stand in each other's way. */
+function isFitted({ command: { cause } }: CommandEntry): boolean {
+  return cause.kind === 'dispatch' || cause.kind === 'batch' || (cause.kind === 'schedule' && cause.batchId !== null);
+}
 
 /** The next path of an accepted command, or of a sent one that its peer refused for certain. */
 export function tryNextPath(ctx: Context, entry: CommandEntry, after: string): void {
@@ -247,7 +249,7 @@ export function tryNextPath(ctx: Context, entry: CommandEntry, after: string): v
       `its latest start had passed before it was sent (${after})`,
     );
   }
-  const overload = isPlanned(entry) ? null : overloadOf(ctx, device, entry.command.input, entry.command);
+  const overload = isFitted(entry) ? null : overloadOf(ctx, device, entry.command.input, entry.command);
   if (overload !== null) return end(ctx, commandId, 'rejected', 'transformer_limit', overload);
   const choice = nextPath(ctx, entry, device);
   if (choice.kind === 'none') return end(ctx, commandId, 'rejected', choice.reason, `${choice.why} (${after})`);

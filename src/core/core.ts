@@ -5,6 +5,15 @@ import type { EpochMs } from '../domain/units.ts';
 import type { OemReply } from '../ports/oem.ts';
 import type { AgendaItem } from './agenda.ts';
 import { checkReach, watchFact, watchLoading } from './alerts.ts';
+import {
+  askAppliance,
+  cancelAppliance,
+  checkAppliance,
+  isApplianceInput,
+  onAppliance,
+  onApplianceReply,
+  restoreDue,
+} from './appliances.ts';
 import { apply } from './apply.ts';
 import { automationDue, react } from './automations.ts';
 import { onClient } from './clients.ts';
@@ -118,6 +127,7 @@ export class Core {
 function decide(ctx: Context, input: CoreInput): void {
   if (isRuleInput(input)) return onRule(ctx, input);
   if (isWatchInput(input)) return onWatch(ctx, input);
+  if (isApplianceInput(input)) return onAppliance(ctx, input);
   switch (input.kind) {
     case 'create-workspace':
       return ctx.emit({ type: 'workspace.created', workspace: input.workspace });
@@ -130,6 +140,8 @@ function decide(ctx: Context, input: CoreInput): void {
     case 'connect-device':
       return connect(ctx, input.device);
     case 'tag-device':
+      if (ctx.state.appliances.has(input.deviceId))
+        return ctx.emit({ type: 'appliance.tagged', deviceId: input.deviceId, tags: input.tags });
       if (!ctx.state.devices.has(input.deviceId))
         return ctx.refuse('tag-device', `${input.deviceId}: no such device`, 'unknown');
       return ctx.emit({ type: 'device.tagged', deviceId: input.deviceId, tags: input.tags });
@@ -156,6 +168,9 @@ function decide(ctx: Context, input: CoreInput): void {
     case 'batch':
       return requestBatch(ctx, input.batch);
     case 'cancel-command':
+      if (ctx.state.applianceCommands.has(input.commandId)) {
+        return cancelAppliance(ctx, input.commandId, input.actor);
+      }
       if (!ctx.state.commands.has(input.commandId)) {
         return ctx.refuse('cancel-command', `${input.commandId}: no such command`, 'unknown');
       }
@@ -202,7 +217,8 @@ function decide(ctx: Context, input: CoreInput): void {
 
 /** Connects a device; where the manufacturer enrols on connection, that happens now for every program it may join. */
 function connect(ctx: Context, device: Device): void {
-  if (ctx.state.devices.has(device.deviceId)) return ctx.refuse('connect-device', `${device.deviceId} is connected`);
+  if (ctx.state.devices.has(device.deviceId) || ctx.state.appliances.has(device.deviceId))
+    return ctx.refuse('connect-device', `${device.deviceId} is connected`);
   if (!ctx.state.sites.has(device.siteId))
     return ctx.refuse('connect-device', `${device.siteId}: no such site`, 'unknown');
   ctx.emit({ type: 'device.connected', device });
@@ -210,6 +226,7 @@ function connect(ctx: Context, device: Device): void {
 }
 
 function onOemReply(ctx: Context, deviceId: string, reply: OemReply): void {
+  if (onApplianceReply(ctx, deviceId, reply)) return;
   if (reply.kind === 'state') return onTelemetry(ctx, deviceId, reply.state, reply.online);
   onEnrollmentReply(ctx, deviceId, reply);
   onJobReply(ctx, reply);
@@ -242,6 +259,12 @@ function due(ctx: Context, item: AgendaItem): void {
       return finish(ctx, item.commandId);
     case 'command-verify':
       return verify(ctx, item.commandId);
+    case 'appliance-ask':
+      return askAppliance(ctx, item.commandId);
+    case 'appliance-check':
+      return checkAppliance(ctx, item.commandId);
+    case 'appliance-restore':
+      return restoreDue(ctx, item);
     case 'schedule':
       return fireSchedule(ctx, item.scheduleId, item.atMs);
     case 'automation':

@@ -3,6 +3,8 @@ import { type EpochMs, MS_PER_HOUR } from '../domain/units.ts';
 import type { FieldJob } from '../ports/field.ts';
 import type { OemCapabilities, OemJob } from '../ports/oem.ts';
 import { alertEffects } from './alerts.ts';
+import { applianceEffects } from './applianceEffects.ts';
+import { isApplianceFact } from './applianceState.ts';
 import type { Effect } from './input.ts';
 import { signedPowerW } from './routing.ts';
 import type { CoreSettings } from './settings.ts';
@@ -11,6 +13,7 @@ import { UNDO_RETRY_MS } from './undo.ts';
 
 /** What follows from a fact outside the core. A pure function of the fact, its time and the state after it. */
 export function effectsOf(state: CoreState, fact: Fact, atMs: EpochMs, settings: CoreSettings): Effect[] {
+  if (isApplianceFact(fact)) return applianceEffects(state, fact, atMs);
   switch (fact.type) {
     case 'command.sent':
       return controlEffect(state, fact.commandId, fact.jobId, settings);

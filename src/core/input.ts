@@ -6,6 +6,7 @@ import type { Award, Bid, EventInterval, Program } from '../domain/program.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { FieldEvent, FieldJob } from '../ports/field.ts';
 import type { OemId, OemJob, OemReply } from '../ports/oem.ts';
+import type { ApplianceCoreInput } from './appliances.ts';
 import type { ClientInput } from './clients.ts';
 import type { DestinationInput } from './destinations.ts';
 import type { RuleInput } from './rules.ts';
@@ -13,6 +14,7 @@ import type { WatchInput } from './watch.ts';
 
 /** Everything that can happen to the core. */
 export type CoreInput =
+  | ApplianceCoreInput
   | ClientInput
   | DestinationInput
   | RuleInput

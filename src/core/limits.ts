@@ -54,13 +54,10 @@ export function fitUnderLimits(
 ): ReadonlyMap<string, Cut> {
   const cuts = new Map<string, Cut>();
   const siteOf = (deviceId: string): string => ctx.state.devices.get(deviceId)?.device.siteId ?? '';
-  const asked = [...request.asked].sort((a, b) => (a.deviceId < b.deviceId ? -1 : 1));
-  for (const node of nodesAbove(
-    ctx,
-    asked.map((a) => siteOf(a.deviceId)),
-  )) {
-    const inside = new Set(node.siteIds);
-    const own = asked.filter((a) => inside.has(siteOf(a.deviceId)));
+  const bySite = new Map<string, Asked[]>();
+  for (const a of request.asked) bySite.set(siteOf(a.deviceId), [...(bySite.get(siteOf(a.deviceId)) ?? []), a]);
+  for (const node of nodesAbove(ctx, [...bySite.keys()])) {
+    const own = node.siteIds.flatMap((siteId) => bySite.get(siteId) ?? []).sort(byId);
     const without = new Set(own.map((a) => a.deviceId));
     const room = roomW(ctx, node, { ...request, without });
     const left = own.map((a) => ({ ...a, moreW: cuts.get(a.deviceId)?.moreW ?? a.moreW }));
@@ -77,9 +74,10 @@ function inProportion(asked: readonly Asked[], freeW: number): Map<string, numbe
   const parts = new Map<string, number>();
   const whole = asked.filter((a) => a.isWhole);
   const totalW = sum(asked.map((a) => a.moreW));
+  const wholeW = sum(whole.map((a) => a.moreW));
   let usedW = 0;
   for (const a of whole) {
-    const fits = (usedW + a.moreW) * totalW <= freeW * sum(whole.map((w) => w.moreW));
+    const fits = (usedW + a.moreW) * totalW <= freeW * wholeW;
     parts.set(a.deviceId, fits ? a.moreW : 0);
     if (fits) usedW += a.moreW;
   }
@@ -190,11 +188,12 @@ export function batchUnderLimits(
   });
   const direction = input.operatingMode === 'charge' ? 'charge' : 'discharge';
   const cuts = fitUnderLimits(ctx, { direction, asked, window });
+  const wanted = new Map(asked.map((a) => [a.deviceId, a.moreW]));
   const isLeft = (deviceId: string): boolean => cuts.get(deviceId)?.moreW !== 0;
   return {
     inputs: deviceIds.filter(isLeft).map((deviceId) => {
       const cut = cuts.get(deviceId);
-      const isSame = cut === undefined || cut.moreW === asked.find((a) => a.deviceId === deviceId)?.moreW;
+      const isSame = cut === undefined || cut.moreW === wanted.get(deviceId);
       return { deviceId, input: isSame ? input : { ...input, powerW: cut.moreW } };
     }),
     skipped: deviceIds
@@ -204,5 +203,7 @@ export function batchUnderLimits(
       }),
   };
 }
+
+const byId = (a: Asked, b: Asked): number => (a.deviceId < b.deviceId ? -1 : 1);
 
 const sum = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0);

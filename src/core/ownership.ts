@@ -59,7 +59,9 @@ export function workspaceOf(ids: Ids, state: CoreState): string | null {
   const event = ids.get('event');
   return (
     (command === undefined ? undefined : state.commands.get(command)?.command.workspaceId) ??
+    (command === undefined ? undefined : state.applianceCommands.get(command)?.command.workspaceId) ??
     (device === undefined ? undefined : state.devices.get(device)?.device.workspaceId) ??
+    (device === undefined ? undefined : state.appliances.get(device)?.appliance.workspaceId) ??
     (site === undefined ? undefined : state.sites.get(site)?.workspaceId) ??
     (program === undefined ? undefined : state.programs.get(program)?.workspaceId) ??
     (event === undefined ? undefined : programOf(event, state)) ??

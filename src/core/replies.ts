@@ -56,6 +56,7 @@ function onControlReply(ctx: Context, entry: CommandEntry, reply: OemReply): voi
     case 'unknown':
     case 'command-status':
     case 'state':
+    case 'appliance-state':
     case 'enrollment':
       return; // an unknown outcome stays "sent": telemetry decides at the end of the window
   }

@@ -1,4 +1,5 @@
 import { isTerminal } from '../domain/command.ts';
+import { resumedAppliances } from './applianceEffects.ts';
 import type { Context } from './context.ts';
 import { controlEffect } from './effects.ts';
 import type { Effect } from './input.ts';
@@ -20,6 +21,7 @@ export function resume(ctx: Context): void {
       ctx.ask(asResumed(effect));
     }
   }
+  for (const effect of resumedAppliances(ctx.state, ctx.nowMs)) ctx.ask(effect);
 }
 
 function asResumed(effect: Effect): Effect {

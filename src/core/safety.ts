@@ -242,7 +242,8 @@ function stop(ctx: Context, device: DeviceEntry, actor: string): void {
   if (open !== null) {
     end(ctx, open.command.commandId, 'cancelled', 'cancelled_by_actor', `emergency stop by ${actor}`);
   }
-  undo(ctx, deviceId, { what: 'emergency-stop', vendorRef: open?.vendorRef ?? null, why: `by ${actor}` });
+  const vendorRef = device.device.source.kind === 'oem' ? (open?.vendorRef ?? null) : null;
+  undo(ctx, deviceId, { what: 'emergency-stop', vendorRef, why: `by ${actor}` });
 }
 
 /** However many there are: a stop has no limit. Sites behind DNP3 come first. */

@@ -10,6 +10,7 @@ import type { Approval, SiteSafety } from '../domain/safety.ts';
 import type { Feeder, Transformer } from '../domain/topology.ts';
 import type { EpochMs } from '../domain/units.ts';
 import { Agenda } from './agenda.ts';
+import type { ApplianceCommandEntry, ApplianceEntry } from './applianceState.ts';
 import type { AutomationEntry } from './automationState.ts';
 import type { ApprovalEntry, StopLatch } from './safety.ts';
 import type { ScheduleEntry } from './scheduleState.ts';
@@ -30,6 +31,13 @@ export interface CoreState {
   readonly devices: Map<string, DeviceEntry>;
   readonly devicesByTag: Map<string, Set<string>>;
   readonly devicesBySite: Map<string, Set<string>>;
+  /** Chargers, vehicles, thermostats and inverters; their ids are no battery's. */
+  readonly appliances: Map<string, ApplianceEntry>;
+  readonly appliancesByTag: Map<string, Set<string>>;
+  /** Open ones, and the last ENDED_COMMANDS_MAX that ended. Numbered in one row with commands of batteries. */
+  readonly applianceCommands: Map<string, ApplianceCommandEntry>;
+  /** In the order in which they ended. */
+  readonly endedApplianceCommands: Set<string>;
   readonly programs: Map<string, Program>;
   readonly enrollments: Map<string, Enrollment>;
   readonly enrolledIn: Map<string, Set<string>>;
@@ -174,6 +182,7 @@ export interface CommandEntry {
 
 export type JobUse =
   | { readonly kind: 'command'; readonly commandId: string }
+  | { readonly kind: 'appliance'; readonly commandId: string }
   | { readonly kind: 'undo'; readonly deviceId: string; readonly vendorRef: string | null };
 
 export interface PriceSeries {
@@ -193,6 +202,10 @@ export function newState(): CoreState {
     devices: new Map(),
     devicesByTag: new Map(),
     devicesBySite: new Map(),
+    appliances: new Map(),
+    appliancesByTag: new Map(),
+    applianceCommands: new Map(),
+    endedApplianceCommands: new Set(),
     programs: new Map(),
     enrollments: new Map(),
     enrolledIn: new Map(),

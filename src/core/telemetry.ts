@@ -1,3 +1,4 @@
+import type { ApplianceState } from '../domain/appliance.ts';
 import type { BatteryState } from '../domain/battery.ts';
 import { invariant } from '../domain/errors.ts';
 import type { SiteTelemetry } from '../domain/siteTelemetry.ts';
@@ -14,6 +15,13 @@ export interface Observation {
   readonly receivedAtMs: EpochMs;
   /** Local/remote switch of a utility-scale site; false where there is none. */
   readonly local: boolean;
+}
+
+/** The newest sample of a device that is no battery. */
+export interface ApplianceObservation {
+  readonly state: ApplianceState;
+  readonly online: boolean;
+  readonly receivedAtMs: EpochMs;
 }
 
 /** What the samples within a command's window say, as sums. */
@@ -61,6 +69,7 @@ const METER_DROP = 96;
 
 export class TelemetryStore {
   readonly latest = new Map<string, Observation>();
+  readonly appliances = new Map<string, ApplianceObservation>();
   /** What a utility-scale battery says beyond that: device → newest. */
   readonly utility = new Map<string, SiteTelemetry>();
   /** When the loading of a transformer or feeder was last looked at, "transformer/<id>". */

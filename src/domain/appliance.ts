@@ -118,7 +118,7 @@ export type InputField =
       readonly nullable: boolean;
     };
 
-export interface ApplianceCommand {
+export interface ApplianceCommandSpec {
   readonly slug: ApplianceSlug;
   readonly deviceKind: ApplianceKind;
   readonly description: string;
@@ -155,7 +155,7 @@ const target = (name: string): InputField => ({
 });
 
 /** Every command by slug: whose it is, what goes in, where it is from. Schemas of an API are made from this table. */
-export const APPLIANCE_COMMANDS: Readonly<Record<ApplianceSlug, ApplianceCommand>> = {
+export const APPLIANCE_COMMANDS: Readonly<Record<ApplianceSlug, ApplianceCommandSpec>> = {
   'charger:set-operating-mode': {
     slug: 'charger:set-operating-mode',
     deviceKind: 'charger',
@@ -209,7 +209,7 @@ export const APPLIANCE_COMMANDS: Readonly<Record<ApplianceSlug, ApplianceCommand
 
 export const isApplianceSlug = (text: string): text is ApplianceSlug => Object.hasOwn(APPLIANCE_COMMANDS, text);
 
-export const commandsOf = (kind: ApplianceKind): readonly ApplianceCommand[] =>
+export const commandsOf = (kind: ApplianceKind): readonly ApplianceCommandSpec[] =>
   Object.values(APPLIANCE_COMMANDS).filter((c) => c.deviceKind === kind);
 
 /**

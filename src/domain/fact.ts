@@ -1,4 +1,5 @@
 import type { AlertFact } from './alert.ts';
+import type { ApplianceFact } from './applianceCommand.ts';
 import type { AutomationFact } from './automation.ts';
 import type { ClientFact } from './client.ts';
 import type { Command, CommandOutcome, CommandRoute } from './command.ts';
@@ -24,6 +25,7 @@ export type Fact =
   | SafetyFact
   | TopologyFact
   | AlertFact
+  | ApplianceFact
   | { readonly type: 'workspace.created'; readonly workspace: Workspace }
   | {
       readonly type: 'workspace.grid-services';

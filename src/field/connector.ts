@@ -261,7 +261,7 @@ export class FieldConnector implements FieldSession {
     const easing = this.toEase(nowMs);
     this.dropSetpoint('released');
     this.askRelease(jobId, nowMs);
-
+    this.easing = easing;
   }
 
   /** What has to go down before the site is given back; null where nothing was given, or no ramp is set. */

@@ -1,13 +1,14 @@
 import { isoUtc } from '../domain/time.ts';
 import { MS_PER_DAY, MS_PER_MIN } from '../domain/units.ts';
-import type { OemCapabilities, VendorCommandStatus } from '../ports/oem.ts';
-import type { ApplianceJob, ApplianceReply } from './appliancePort.ts';
+import type { OemCapabilities, OemJob, OemReply, VendorCommandStatus } from '../ports/oem.ts';
 import { shownDevice } from './applianceRead.ts';
 import { readToken } from './enphase.ts';
 import { basic, type Json, textOf } from './read.ts';
 import {
   type Answer,
   type Dialect,
+  failReply,
+  garbled,
   get,
   type Limits,
   postAgain,
@@ -15,6 +16,7 @@ import {
   type Script,
   type ScriptClock,
 } from './script.ts';
+import { notSent } from './task.ts';
 
 /**
  * The open device cloud from the core's side: chargers, vehicles, thermostats and inverters. NO VENDOR'S: a dialect of
@@ -51,14 +53,11 @@ const LIMITS: Limits = {
   inFlightMax: 20, // our own choice
 };
 
-export type OpenDialect = Pick<Dialect, 'capabilities' | 'limits' | 'auth' | 'headers' | 'errorOf'> & {
-  script(job: ApplianceJob, clock: ScriptClock): Script<ApplianceReply>;
-};
-
-export function openDialect(config: OpenConfig): OpenDialect {
+export function openDialect(config: OpenConfig): Dialect {
   let headersOf = '';
   let headers: Readonly<Record<string, string>> = {};
   return {
+    oem: 'open',
     capabilities: OPEN_CAPABILITIES,
     limits: { ...LIMITS, ...config.limits },
     auth: {
@@ -93,6 +92,10 @@ export function openDialect(config: OpenConfig): OpenDialect {
           return readCommand(job);
         case 'read-state':
           return readState(job, clock);
+        case 'control':
+        case 'enroll':
+        case 'read-enrollment':
+          return noBatteries(job);
       }
     },
   };
@@ -101,42 +104,28 @@ export function openDialect(config: OpenConfig): OpenDialect {
 const devicePath = (id: string, leaf: string): string => `/devices/${encodeURIComponent(id)}/${leaf}`;
 const commandPath = (ref: string): string => `/commands/${encodeURIComponent(ref)}`;
 
-type NotOk = Exclude<Answer, { kind: 'ok' }>;
+/** A session that began after the job had left cannot say that it never did. */
+function failedSet(job: SetJob, answer: Exclude<Answer, { kind: 'ok' }>): OemReply {
+  const reply = failReply(job.jobId, answer);
+  return reply.kind === 'not-sent' ? notSent(job, reply.message) : reply;
+}
 
-const failed = (jobId: string, answer: NotOk): ApplianceReply => {
-  switch (answer.kind) {
-    case 'refused':
-      return { kind: 'refused', jobId, code: answer.code, message: answer.message };
-    case 'not-sent':
-      return { kind: 'not-sent', jobId, message: answer.why };
-    case 'no-answer':
-    case 'doubtful':
-      return { kind: 'unknown', jobId, message: answer.why };
-    case 'waited':
-      return { kind: 'unknown', jobId, message: 'nothing was asked' };
-  }
-};
+type SetJob = Extract<OemJob, { kind: 'set' }>;
 
-const invalid = (jobId: string, what: string): ApplianceReply => ({
-  kind: 'unknown',
-  jobId,
-  message: `the answer is not valid: ${what}`,
-});
-
-function* set(job: Extract<ApplianceJob, { kind: 'set' }>): Script<ApplianceReply> {
+function* set(job: SetJob): Script {
   const { jobId, setting } = job;
   const times = { startAt: isoUtc(job.startMs), expireAt: isoUtc(job.notAfterMs) };
   const body = { slug: setting.slug, input: setting.input, clientToken: jobId, ...times };
   const answer = yield postAgain(devicePath(job.vendorDeviceId, 'commands'), body);
-  if (answer.kind !== 'ok') return failed(jobId, answer);
+  if (answer.kind !== 'ok') return failedSet(job, answer);
   const vendorRef = textOf(answer.body, 'id');
-  return vendorRef === null ? invalid(jobId, 'id of the command') : { kind: 'accepted', jobId, vendorRef };
+  return vendorRef === null ? garbled(jobId, 'id of the command') : { kind: 'accepted', jobId, vendorRef };
 }
 
 /** A command that was withdrawn counts as taken back; one that the device was told already does not. */
-function* cancel(job: Extract<ApplianceJob, { kind: 'cancel' }>): Script<ApplianceReply> {
+function* cancel(job: Extract<OemJob, { kind: 'cancel' }>): Script {
   const answer = yield remove(commandPath(job.vendorRef));
-  if (answer.kind !== 'ok') return failed(job.jobId, answer);
+  if (answer.kind !== 'ok') return failReply(job.jobId, answer);
   return { kind: 'accepted', jobId: job.jobId, vendorRef: job.vendorRef };
 }
 
@@ -148,23 +137,29 @@ const STATUS: Readonly<Record<string, VendorCommandStatus>> = {
   cancelled: 'cancelled',
 };
 
-function* readCommand(job: Extract<ApplianceJob, { kind: 'read-command' }>): Script<ApplianceReply> {
+function* readCommand(job: Extract<OemJob, { kind: 'read-command' }>): Script {
   const { jobId } = job;
   const answer = yield get(commandPath(job.vendorRef));
-  if (answer.kind !== 'ok') return failed(jobId, answer);
+  if (answer.kind !== 'ok') return failReply(jobId, answer);
   const said = textOf(answer.body, 'status') ?? '';
   const status = Object.hasOwn(STATUS, said) ? STATUS[said] : undefined;
-  if (status === undefined) return invalid(jobId, 'status');
+  if (status === undefined) return garbled(jobId, 'status');
   return { kind: 'command-status', jobId, status, detail: reasonOf(answer.body) ?? said };
 }
 
 const reasonOf = (body: Json): string | null => textOf(body, 'reason');
 
-function* readState(job: Extract<ApplianceJob, { kind: 'read-state' }>, clock: ScriptClock): Script<ApplianceReply> {
+function* readState(job: Extract<OemJob, { kind: 'read-state' }>, clock: ScriptClock): Script {
   const { jobId, vendorDeviceId } = job;
   const answer = yield get(devicePath(vendorDeviceId, 'state'));
-  if (answer.kind !== 'ok') return failed(jobId, answer);
+  if (answer.kind !== 'ok') return failReply(jobId, answer);
   const seen = shownDevice(answer.body, clock.nowMs);
-  if (typeof seen === 'string') return invalid(jobId, seen);
+  if (typeof seen === 'string') return garbled(jobId, seen);
   return { kind: 'appliance-state', jobId, vendorDeviceId, ...seen };
+}
+
+/** It has neither batteries nor programs. */
+// biome-ignore lint/correctness/useYield: a script that has nothing to ask
+function* noBatteries({ jobId }: OemJob): Script {
+  return { kind: 'refused', jobId, code: 'unsupported', message: 'this cloud has no batteries' };
 }

@@ -34,6 +34,7 @@ import {
   inDoubt,
   type Limits,
   lookBefore,
+  onlyBatteries,
   postAgain,
   postOnce,
   remove,
@@ -173,6 +174,8 @@ function scriptOf(job: OemJob, ctx: Ctx): Script {
       return enroll(job, ctx);
     case 'read-enrollment':
       return readEnrollment(job, ctx);
+    case 'set':
+      return onlyBatteries(job);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { OemCapabilities, OemId, OemSession } from '../ports/oem.ts';
 import type { RandomStream } from '../ports/random.ts';
+import { OPEN_CAPABILITIES, openDialect } from './appliance.ts';
 import { ENPHASE_CAPABILITIES, enphaseDialect } from './enphase.ts';
 import type { Limits } from './script.ts';
 import { createSession } from './session.ts';
@@ -22,6 +23,7 @@ export const CAPABILITIES: Readonly<Record<OemId, OemCapabilities>> = {
   enphase: ENPHASE_CAPABILITIES,
   solaredge: SOLAREDGE_CAPABILITIES,
   tesla: TESLA_CAPABILITIES,
+  open: OPEN_CAPABILITIES,
 };
 
 /** A session with one cloud, for all devices behind these credentials. */
@@ -33,5 +35,7 @@ export function createOemSession(oem: OemId, config: OemConfig): OemSession {
       return createSession(solaredgeDialect(config), config.random);
     case 'tesla':
       return createSession(teslaDialect(config), config.random);
+    case 'open':
+      return createSession(openDialect(config), config.random);
   }
 }

@@ -243,3 +243,9 @@ export const describe = (answer: Answer): string => {
       return answer.kind;
   }
 };
+
+/** A maker of batteries has no other devices. */
+// biome-ignore lint/correctness/useYield: a script that has nothing to ask
+export function* onlyBatteries({ jobId }: OemJob): Script {
+  return { kind: 'refused', jobId, code: 'unsupported', message: 'this cloud has batteries only' };
+}

@@ -30,7 +30,7 @@ import { createTokenKeeper, type TokenKeeper } from './token.ts';
  *
  * Rules
  * - Writes for one device go one after the other; reads go beside them. Controls and cancels go first.
- * - A job has a deadline: notAfterMs for a control; for the rest one telemetry period after submission, when the next
+ * - A job has a deadline: notAfterMs for a control or a setting; for the rest one telemetry period after submission, when the next
  *   poll is due. What has not left by then ends 'not-sent'. A control that may have taken effect gets DOUBT_MS more to
  *   find out, then ends 'unknown'.
  * - An unsafe step is repeated only after 401, 429 and 503, which say that nothing was done (RFC 9110 15.5.2, RFC 6585
@@ -87,7 +87,7 @@ class Session implements OemSession {
       return;
     }
     const patienceMs = this.#dialect.capabilities.telemetryPeriodMs;
-    const deadlineMs = job.kind === 'control' ? job.notAfterMs + 1 : nowMs + patienceMs;
+    const deadlineMs = job.kind === 'control' || job.kind === 'set' ? job.notAfterMs + 1 : nowMs + patienceMs;
     if (isWrite(job)) this.#enterLane({ job, deadlineMs }, nowMs);
     else this.#start({ job, deadlineMs }, nowMs);
     this.#pump(nowMs);

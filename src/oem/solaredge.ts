@@ -22,6 +22,7 @@ import {
   get,
   type Limits,
   lookBefore,
+  onlyBatteries,
   postAgain,
   postOnce,
   remove,
@@ -117,6 +118,8 @@ function scriptOf(job: OemJob, ctx: Ctx): Script {
     case 'enroll':
     case 'read-enrollment':
       return enrollment(job);
+    case 'set':
+      return onlyBatteries(job);
   }
 }
 

@@ -36,6 +36,7 @@ export interface Alarm {
 export const rankOf = (job: OemJob): Rank => {
   switch (job.kind) {
     case 'control':
+    case 'set':
     case 'cancel':
       return 0;
     case 'enroll':
@@ -48,7 +49,7 @@ export const rankOf = (job: OemJob): Rank => {
 };
 
 export const isWrite = (job: OemJob): boolean =>
-  job.kind === 'control' || job.kind === 'cancel' || job.kind === 'enroll';
+  job.kind === 'control' || job.kind === 'set' || job.kind === 'cancel' || job.kind === 'enroll';
 
 /** It may have been sent before a restart; a reset is read first in any case, and one whose time is over undoes nothing. */
 export const isResumed = (job: OemJob): boolean =>
@@ -57,7 +58,8 @@ export const isResumed = (job: OemJob): boolean =>
 /** The reply to a job that this session did not send. */
 export function notSent(job: OemJob, message: string): OemReply {
   const { jobId } = job;
-  if (job.kind !== 'control' || job.resume !== true) return { kind: 'not-sent', jobId, message };
+  if ((job.kind !== 'control' && job.kind !== 'set') || job.resume !== true)
+    return { kind: 'not-sent', jobId, message };
   return {
     kind: 'unknown',
     jobId,

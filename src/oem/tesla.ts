@@ -12,6 +12,7 @@ import {
   get,
   inDoubt,
   type Limits,
+  onlyBatteries,
   postAgain,
   type Script,
   type ScriptClock,
@@ -141,6 +142,8 @@ function scriptOf(job: OemJob, ctx: Ctx): Script {
     case 'enroll':
     case 'read-enrollment':
       return enrollment(job, ctx);
+    case 'set':
+      return onlyBatteries(job);
   }
 }
 
@@ -192,7 +195,9 @@ function* control(job: Control, mode: Mode, ctx: Ctx): Script {
   const isOurs = memory.before !== null && ctx.clock.nowMs - memory.before.atMs < MS_PER_DAY;
   if (!isOurs) memory.before = { settings: ownOf(info.settings), atMs: ctx.clock.nowMs };
   const before = memory.before?.settings ?? info.settings;
-  let pct = mode === 'discharge' ? Math.ceil(job.reservePctMin) : Math.floor(job.reservePctMax);
+  // The reserve is the owner's: a grid command raises it, and never spends it (promise S1).
+  const floorPct = Math.max(Math.ceil(job.reservePctMin), before.reservePct);
+  let pct = mode === 'discharge' ? floorPct : Math.floor(job.reservePctMax);
   if (mode === 'idle') {
     const live = yield get(pathOf(vendorDeviceId, 'live_status'));
     if (live.kind !== 'ok') return unsentReply(jobId, live);

@@ -1,3 +1,4 @@
+import type { ApplianceInput, ApplianceState } from '../domain/appliance.ts';
 import type { BatteryState } from '../domain/battery.ts';
 import type { OperatingMode } from '../domain/command.ts';
 import type { EpochMs } from '../domain/units.ts';
@@ -8,7 +9,10 @@ import type { HttpOutcome, HttpRequest } from './http.ts';
  * cloud's HTTP dialect and the answers back. A session does no I/O and owns no clock: requests are drained, responses
  * and time are put in.
  */
-export type OemId = 'enphase' | 'solaredge' | 'tesla';
+export type OemId = BatteryOem | 'open';
+
+/** Makers of batteries. The cloud of chargers, vehicles, thermostats and inverters is 'open': src/oem/appliance.ts. */
+export type BatteryOem = 'enphase' | 'solaredge' | 'tesla';
 
 /** What a cloud can do; each figure's source stands in the adapter. */
 export interface OemCapabilities {
@@ -51,6 +55,22 @@ export type OemJob =
       /** It may have been sent before a restart: begins with reading back, and is sent only if it surely is not there. */
       readonly resume?: true;
     }
+  /**
+   * A setting of a device that is no battery. The jobId is its idempotency token at the cloud: a job that may have been
+   * sent before is submitted again under the same id and has one effect.
+   */
+  | {
+      readonly kind: 'set';
+      readonly jobId: string;
+      readonly vendorDeviceId: string;
+      readonly setting: ApplianceInput;
+      /** Acts not before. */
+      readonly startMs: EpochMs;
+      /** Neither leaves nor acts after. */
+      readonly notAfterMs: EpochMs;
+      /** It may have been sent before a restart: what does not leave now is unknown, not "not sent". */
+      readonly resume?: true;
+    }
   | { readonly kind: 'cancel'; readonly jobId: string; readonly vendorDeviceId: string; readonly vendorRef: string }
   | {
       readonly kind: 'read-command';
@@ -89,6 +109,13 @@ export type OemReply =
       readonly jobId: string;
       readonly vendorDeviceId: string;
       readonly state: BatteryState;
+      readonly online: boolean;
+    }
+  | {
+      readonly kind: 'appliance-state';
+      readonly jobId: string;
+      readonly vendorDeviceId: string;
+      readonly state: ApplianceState;
       readonly online: boolean;
     }
   | {

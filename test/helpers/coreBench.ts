@@ -7,7 +7,7 @@ import type { Device, DeviceSource } from '../../src/domain/device.ts';
 import type { Dispatch, Fact } from '../../src/domain/fact.ts';
 import { type Program, type ProgramTrigger, programTag } from '../../src/domain/program.ts';
 import { MS_PER_HOUR, MS_PER_MIN } from '../../src/domain/units.ts';
-import type { OemCapabilities, OemId, OemJob, OemReply } from '../../src/ports/oem.ts';
+import type { BatteryOem, OemCapabilities, OemId, OemJob, OemReply } from '../../src/ports/oem.ts';
 
 /**
  * A small outside for the core: it builds a fleet, feeds telemetry, performs effects by answering them, and moves the
@@ -45,6 +45,7 @@ export const CAPABILITIES: Readonly<Record<OemId, OemCapabilities>> = {
     timedEnd: false,
     leadMs: 0,
   }),
+  open: capabilities({ gridServices: false, autoEnroll: true, timedEnd: false, leadMs: 0, reservePctMin: 0 }),
 };
 
 const WIRE: ReadonlySet<CoreInput['kind']> = new Set([
@@ -58,7 +59,7 @@ const WIRE: ReadonlySet<CoreInput['kind']> = new Set([
   'awards',
 ]);
 
-export type Make = OemId | 'dnp3';
+export type Make = BatteryOem | 'dnp3';
 export type Answer = 'accept' | 'refuse' | 'refuse-grid' | 'lose' | 'not-sent' | 'silent';
 
 export interface BenchOptions {

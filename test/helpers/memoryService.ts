@@ -226,9 +226,10 @@ export class MemoryService implements Service {
   }
 
   #record(entry: JournalEntry, plant: MemoryPlant, reply: StoredReply | null): void {
-    const kept = JSON.parse(JSON.stringify(entry)) as JournalEntry;
-    this.entries.push(kept);
     if (reply !== null) this.#replies.set(`${reply.workspaceId}\n${reply.key}`, reply);
+    // A copy, as a journal on disk would be: what holds no JSON, or a secret, shows.
+    const kept = this.keepsHistory ? (JSON.parse(JSON.stringify(entry)) as JournalEntry) : entry;
+    this.entries.push(kept);
     if (this.keepsHistory) {
       for (const subject of subjectsOf(entry.facts, plant.state)) {
         const list = this.#bySubject.get(subject) ?? [];

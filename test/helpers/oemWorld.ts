@@ -4,7 +4,7 @@ import { createSolaredgeCloud } from '../../simulators/oem/solaredge.ts';
 import { createTeslaCloud } from '../../simulators/oem/tesla.ts';
 import type { TimedCommand } from '../../simulators/oem/timed.ts';
 import { createOemSession } from '../../src/oem/index.ts';
-import type { OemId } from '../../src/ports/oem.ts';
+import type { BatteryOem } from '../../src/ports/oem.ts';
 import { CREDENTIALS, devices, type Fate, OemPair, START_MS, TestClock, TestFleet, testRandom } from './oemPair.ts';
 
 /**
@@ -12,7 +12,7 @@ import { CREDENTIALS, devices, type Fate, OemPair, START_MS, TestClock, TestFlee
  * revoked, garbage. A lost request is drawn as lost for good: sendOnce relies on SETTLE_MS being longer than what a
  * request given up can still linger, so delays stay below 20 s here.
  */
-export const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
+export const OEMS: readonly BatteryOem[] = ['enphase', 'solaredge', 'tesla'];
 export const oemId = fc.constantFrom(...OEMS);
 
 export const fate: fc.Arbitrary<Fate> = fc.oneof(
@@ -64,7 +64,7 @@ export interface World {
 }
 
 /** A cloud that delivers what it took, with three sites, and a session with it. */
-export function world(oem: OemId): World {
+export function world(oem: BatteryOem): World {
   const clock = new TestClock(START_MS);
   const fleet = new TestFleet(clock);
   const options = {

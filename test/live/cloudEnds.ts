@@ -4,7 +4,7 @@ import { randomSource } from '../../harness/kernel/random.ts';
 import { OemHttpLink, type OemHttpOptions } from '../../src/live/oemHttp.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
 import { createOemSession, type OemConfig } from '../../src/oem/index.ts';
-import type { OemId, OemJob, OemReply } from '../../src/ports/oem.ts';
+import type { BatteryOem, OemJob, OemReply } from '../../src/ports/oem.ts';
 
 /** A served cloud and a link to it over the loopback, on one clock that a test steps. */
 export const START_MS = Date.UTC(2024, 6, 10);
@@ -36,7 +36,7 @@ export interface LiveCloudOptions {
 const LIMIT_MS = 300;
 const ASK_STEPS = 600;
 
-export async function liveCloud(oem: OemId, options: LiveCloudOptions = {}): Promise<LiveCloud> {
+export async function liveCloud(oem: BatteryOem, options: LiveCloudOptions = {}): Promise<LiveCloud> {
   const clock = new SteppedClock({ startMs: START_MS, frozen: true });
   const random = randomSource('test');
   const world = createCloudWorld({

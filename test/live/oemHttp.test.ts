@@ -6,16 +6,16 @@ import { InputError } from '../../src/domain/errors.ts';
 import { OemHttpLink } from '../../src/live/oemHttp.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
 import { createOemSession, type OemConfig } from '../../src/oem/index.ts';
-import type { OemId, OemReply } from '../../src/ports/oem.ts';
+import type { BatteryOem, OemReply } from '../../src/ports/oem.ts';
 import { control, DEVICE, type LiveCloud, type LiveCloudOptions, liveCloud, read, START_MS } from './cloudEnds.ts';
 
-const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
+const OEMS: readonly BatteryOem[] = ['enphase', 'solaredge', 'tesla'];
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
   for (const thing of open.splice(0).reverse()) await thing.close();
 });
 
-async function cloud(oem: OemId, options: LiveCloudOptions = {}): Promise<LiveCloud> {
+async function cloud(oem: BatteryOem, options: LiveCloudOptions = {}): Promise<LiveCloud> {
   const c = await liveCloud(oem, options);
   open.push(c);
   return c;

@@ -71,8 +71,11 @@ class Shared {
     for (const fact of out.facts) {
       this.facts.push({ atMs: this.nowMs, fact, workspaceId: workspaceOf(idsOf(fact), this.core.state) });
     }
+    this.refused.push(...out.refusals.map((r) => r.why));
     for (const effect of out.effects) this.answer(effect);
   }
+
+  readonly refused: string[] = [];
 
   private answer(effect: Effect): void {
     if (effect.kind === 'field') {
@@ -140,7 +143,8 @@ class Shared {
         tags: ['all', programTag('pA'), programTag('pB')],
       },
     });
-    this.put({ kind: 'enroll', deviceId, programId: `p${w}` });
+    // SolarEdge enrols by itself on connection.
+    if (make !== 'solaredge') this.put({ kind: 'enroll', deviceId, programId: `p${w}` });
   }
 
   perform({ who: w, act }: Step): void {
@@ -218,6 +222,7 @@ test('44 a tenant’s facts are the same with and without the traffic of another
       const [alone, together] = [new Shared(), new Shared()];
       together.settle('B');
       for (const s of [alone, together]) s.settle('A');
+      expect(together.refused).toEqual([]);
       for (const s of steps) {
         together.perform(s);
         if (s.who === 'A') alone.perform(s);

@@ -6,7 +6,7 @@ import { backoffMs } from '../../src/oem/flow.ts';
 import { createHeap } from '../../src/oem/heap.ts';
 import { createLimiter } from '../../src/oem/limiter.ts';
 import { basic } from '../../src/oem/read.ts';
-import type { OemId, OemJob } from '../../src/ports/oem.ts';
+import type { BatteryOem, OemJob } from '../../src/ports/oem.ts';
 import { controlJob, type Fate, START_MS } from '../helpers/oemPair.ts';
 import { fate, oemId, plan, type Trouble, trouble, type World, world } from '../helpers/oemWorld.ts';
 
@@ -54,7 +54,7 @@ function jobOf(spec: JobSpec, i: number, nowMs: number): OemJob {
   }
 }
 
-function play(oem: OemId, specs: readonly JobSpec[], fates: readonly Fate[], troubles: readonly Trouble[]): World {
+function play(oem: BatteryOem, specs: readonly JobSpec[], fates: readonly Fate[], troubles: readonly Trouble[]): World {
   const w = world(oem);
   const { p } = w;
   p.wire = (_request, n) => fates[n % Math.max(1, fates.length)] ?? { thereMs: 10, backMs: 10 };

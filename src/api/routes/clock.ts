@@ -52,7 +52,8 @@ export const clockRoutes: readonly Route[] = [
     method: 'POST',
     path: '/v1/clock/advance',
     tag,
-    summary: 'Moves the clock to an instant or by seconds; all that is due until then happens, in order. A clock that runs, runs on from there',
+    summary:
+      'Moves the clock to an instant or by seconds; all that is due until then happens, in order. A clock that runs, runs on from there',
     scope: 'admin:workspace',
     harmless: true,
     body: z.union([z.strictObject({ to: s.instant() }), z.strictObject({ seconds: seconds() })], {

@@ -43,6 +43,9 @@ export interface Outbox extends Deliveries {
   cursor(): number;
   offer(events: readonly OutboxEvent[], upToSeq: number): void;
   setDestinations(destinations: readonly Destination[]): void;
+  /** Switches one on again that the sender had given up. */
+  enable(destinationId: string): boolean;
+  status(): { readonly ok: boolean; readonly why: string };
   /** What goes on without time going on, of one workspace or of all. */
   inFlight(workspaceId?: string): number;
   close(): Promise<void>;
@@ -89,11 +92,6 @@ export class Host implements Service {
 
   get secrets(): Secrets {
     return this.#o.secrets;
-  }
-
-  /** What is on its way to the disk. */
-  get inFlight(): number {
-    return [...this.#running.values()].reduce((sum, { plant }) => sum + plant.inFlight, 0);
   }
 
   async begin(): Promise<void> {
@@ -157,6 +155,7 @@ export class Host implements Service {
         why: journal.kind === 'ok' ? `at ${this.#o.journal.lastSeq()}` : journal.why,
       },
     };
+    parts.webhooks = this.#o.outbox.status();
     if (this.#snapshotTrouble !== null) parts.snapshot = { ok: false, why: this.#snapshotTrouble };
     for (const { plant, outside } of this.#running.values()) {
       if (plant.stalled !== null) parts[`plant/${plant.plantId}`] = { ok: false, why: plant.stalled };
@@ -287,6 +286,9 @@ export class Host implements Service {
   #onDurable(entry: JournalEntry): void {
     const { plant, outside } = this.#plant(entry.plantId);
     if (entry.facts.some((f) => f.type.startsWith('destination.'))) this.#tellDestinations();
+    for (const f of entry.facts) {
+      if (f.type === 'destination.changed' && f.destination.enabled) this.#o.outbox.enable(f.destination.destinationId);
+    }
     const events = eventsOf(entry, plant.state);
     this.#o.outbox.offer(events, entry.seq);
     for (const event of events) {

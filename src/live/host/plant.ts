@@ -153,9 +153,9 @@ export class LivePlant implements Plant {
       this.#stall(appended);
       return this.#duringStall(input);
     }
-    if (this.#stalled !== null) return unavailable(this.#stalled.reason, this.#stalled.why, 5);
     this.#o.onDurable({ ...entry, seq: appended.seq, wallMs: atMs });
-    this.#perform(effects);
+    // In a stall nothing leaves; what this entry intended is asked after when it is over.
+    if (this.#stalled === null) this.#perform(effects);
     return { kind: 'done', seq: appended.seq, ...decided };
   }
 

@@ -176,12 +176,13 @@ function open({ host, port, addresses, trust, policy }: Target, done: Created): 
     trust === null ? netConnect(common) : tlsConnect({ ...common, ...trust, ...servername, minVersion: 'TLSv1.2' });
   const finish = (error: Error | null): void => {
     clearTimeout(timer);
-    socket.removeAllListeners('error').removeAllListeners('close');
+    socket.off('error', finish).off('close', onClose);
     if (error === null) return done(null, socket);
     socket.on('error', () => {});
     socket.destroy();
     done(error);
   };
+  const onClose = (): void => finish(new Error('the connection was closed'));
   const timer = setTimeout(() => finish(new Error('no connection in time')), CONNECT_MS_MAX);
   socket.once('connect', () => {
     const why = addressRefusal(socket.remoteAddress ?? '', policy);
@@ -191,7 +192,7 @@ function open({ host, port, addresses, trust, policy }: Target, done: Created): 
     if (!socket.destroyed) finish(null);
   });
   socket.once('error', finish);
-  socket.once('close', () => finish(new Error('the connection was closed')));
+  socket.once('close', onClose);
 }
 
 const CONNECT_CODES = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EADDRNOTAVAIL'];

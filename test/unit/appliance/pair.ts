@@ -3,9 +3,9 @@ import type { ApplianceDevice } from '../../../simulators/appliance/fleet.ts';
 import { createOpenCloud, type OpenCloud, type OpenNote } from '../../../simulators/oem/appliance.ts';
 import type { Behaviour } from '../../../simulators/oem/behaviour.ts';
 import type { EpochMs } from '../../../src/domain/units.ts';
-import type { ApplianceJob, ApplianceReply, ApplianceSession } from '../../../src/oem/appliancePort.ts';
-import { createOpenSession } from '../../../src/oem/applianceSession.ts';
+import { createOemSession } from '../../../src/oem/index.ts';
 import type { HttpOutcome, HttpRequest, HttpResponse } from '../../../src/ports/http.ts';
+import type { OemJob, OemReply, OemSession } from '../../../src/ports/oem.ts';
 import { type Fate, GOOD } from '../../helpers/oemPair.ts';
 import { ev, inverter, START_MS, thermostat, type World, world } from './world.ts';
 
@@ -40,9 +40,9 @@ export interface SeenExchange {
 export class OpenPair {
   readonly world: World;
   readonly cloud: OpenCloud;
-  session: ApplianceSession;
+  session: OemSession;
   readonly notes: OpenNote[] = [];
-  readonly replies: ApplianceReply[] = [];
+  readonly replies: OemReply[] = [];
   readonly exchanges: SeenExchange[] = [];
   wire: (request: HttpRequest, n: number) => Fate = () => GOOD;
   #sent = 0;
@@ -59,7 +59,7 @@ export class OpenPair {
       credentials: CLIENT,
       onNote: (note) => this.notes.push(note),
     });
-    this.session = createOpenSession(CLIENT);
+    this.session = createOemSession('open', { ...CLIENT, apiKey: '' });
     this.run(1);
   }
 
@@ -71,13 +71,13 @@ export class OpenPair {
     this.world.kernel.run(this.nowMs() + ms);
   }
 
-  submit(job: ApplianceJob): void {
+  submit(job: OemJob): void {
     this.session.submit(job, this.nowMs());
     this.#flush();
   }
 
   /** Submits and runs until the reply is there, at most `ms`. */
-  ask(job: ApplianceJob, ms = 600_000): ApplianceReply {
+  ask(job: OemJob, ms = 600_000): OemReply {
     const from = this.replies.length;
     this.submit(job);
     for (const endMs = this.nowMs() + ms; this.nowMs() < endMs; this.run(100)) {
@@ -93,7 +93,7 @@ export class OpenPair {
 
   /** A new session, as after a restart: what the one before knew is gone. */
   restart(): void {
-    this.session = createOpenSession(CLIENT);
+    this.session = createOemSession('open', { ...CLIENT, apiKey: '' });
     this.#timerMs = null;
   }
 
@@ -112,7 +112,7 @@ export class OpenPair {
     });
   }
 
-  #send(session: ApplianceSession, id: number, request: HttpRequest, timeoutMs: EpochMs): void {
+  #send(session: OemSession, id: number, request: HttpRequest, timeoutMs: EpochMs): void {
     const fate = this.wire(request, this.#sent++);
     const { kernel } = this.world;
     let open = true;
@@ -136,7 +136,7 @@ export class OpenPair {
   }
 }
 
-type SetJob = Extract<ApplianceJob, { kind: 'set' }>;
+type SetJob = Extract<OemJob, { kind: 'set' }>;
 
 export const setJob = (jobId: string, change: Partial<SetJob> = {}): SetJob => ({
   kind: 'set',

@@ -5,18 +5,18 @@ import { Faults } from '../../../harness/cloud/faults.ts';
 import { Kernel } from '../../../harness/kernel/kernel.ts';
 import { randomSource } from '../../../harness/kernel/random.ts';
 import type { HttpRequest } from '../../../src/ports/http.ts';
-import type { OemId } from '../../../src/ports/oem.ts';
+import type { BatteryOem } from '../../../src/ports/oem.ts';
 
 const START_MS = Date.UTC(2024, 6, 10, 3, 7);
 const DEVICE = '1000001';
-const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
+const OEMS: readonly BatteryOem[] = ['enphase', 'solaredge', 'tesla'];
 
 interface Bench extends Served {
   readonly kernel: Kernel;
   readonly world: CloudWorld;
 }
 
-function bench(oem: OemId = 'enphase', options: Partial<CloudWorldOptions> = {}): Bench {
+function bench(oem: BatteryOem = 'enphase', options: Partial<CloudWorldOptions> = {}): Bench {
   const kernel = new Kernel({ startMs: START_MS });
   const random = randomSource('test');
   const world = createCloudWorld({

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Alert } from '../../../src/domain/alert.ts';
+import { openAlert } from '../../../src/core/alerts.ts';
+import { apply } from '../../../src/core/apply.ts';
+import type { Context } from '../../../src/core/context.ts';
+import type { Alert, AlertRule, AlertSeverity } from '../../../src/domain/alert.ts';
 import { Bench, HOUR, MIN } from '../../helpers/coreBench.ts';
 
 const all = (b: Bench): Alert[] => [...b.core.state.alerts.values()];
@@ -223,6 +226,35 @@ describe('a person', () => {
     b.put({ kind: 'emergency-stop', deviceId: 'x', actor: 'ana' });
     expect(short(b)).toEqual([['CRITICAL', 'IGNORED', 'SAFETY', 'emergency-stop', 'x']]);
   });
+});
+
+test('another rule at the same type and subject neither opens a second one nor makes the first worse', () => {
+  const b = new Bench();
+  b.device('enphase', 'e');
+  const ctx: Context = {
+    state: b.core.state,
+    telemetry: b.core.telemetry,
+    settings: b.settings,
+    nowMs: b.nowMs,
+    emit: (fact) => apply(b.core.state, fact, b.nowMs, b.settings),
+    ask: () => undefined,
+    refuse: () => undefined,
+  };
+  const open = (rule: AlertRule, severity: AlertSeverity) =>
+    openAlert(ctx, {
+      workspaceId: 'ws',
+      severity,
+      type: 'HARDWARE_FAULT',
+      rule,
+      subject: { kind: 'device', id: 'e' },
+      text: rule,
+      evidence: {},
+    });
+  expect(open('no-effect', 'INFO')).toBe('alert-1');
+  expect(open('underperformer', 'CRITICAL')).toBeNull();
+  expect(open('no-effect', 'WARNING')).toBe('alert-1');
+  expect(open('no-effect', 'INFO')).toBeNull();
+  expect(short(b)).toEqual([['WARNING', 'OPEN', 'HARDWARE_FAULT', 'no-effect', 'e']]);
 });
 
 test('without rules nothing watches and nothing is due', () => {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { Context } from '../../../src/core/context.ts';
 import { RELEASE_CONFIRM_MS } from '../../../src/core/safety.ts';
+import { undo } from '../../../src/core/undo.ts';
 import type { ApprovalRequest, SiteSafety } from '../../../src/domain/safety.ts';
 import { Bench, HOUR, MIN } from '../../helpers/coreBench.ts';
 
@@ -315,4 +317,22 @@ test('a command that could not be sent takes back the one that it was to replace
     ['rejected', 'site_not_controllable'],
   ]);
   expect(b.fieldJobs('x')).toEqual(['setpoint', 'release']);
+});
+
+test('while a site is stopped no other undo leaves for it, whoever asks for one', () => {
+  const b = site();
+  b.put({ kind: 'emergency-stop', deviceId: 'x', actor: 'ana' });
+  const emitted: string[] = [];
+  const ctx: Context = {
+    state: b.core.state,
+    telemetry: b.core.telemetry,
+    settings: b.settings,
+    nowMs: b.nowMs,
+    emit: (fact) => emitted.push('what' in fact ? fact.what : fact.type),
+    ask: () => undefined,
+    refuse: () => undefined,
+  };
+  for (const what of ['release', 'emergency-stop', 'reset'] as const)
+    undo(ctx, 'x', { what, vendorRef: null, why: '' });
+  expect(emitted).toEqual(['emergency-stop']);
 });

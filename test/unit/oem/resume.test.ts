@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createOemSession } from '../../../src/oem/index.ts';
-import type { OemId, OemReply } from '../../../src/ports/oem.ts';
+import type { BatteryOem, OemReply } from '../../../src/ports/oem.ts';
 import { CREDENTIALS, controlJob, GOOD, OemPair, START_MS } from '../../helpers/oemPair.ts';
 import { type World, world } from '../../helpers/oemWorld.ts';
 
@@ -12,7 +12,7 @@ function again({ p }: World): OemPair {
 
 const resumed = controlJob('j1', { resume: true });
 const isTold = (p: OemPair): OemReply | undefined => p.replyTo('j1');
-const TIMED: readonly OemId[] = ['enphase', 'solaredge'];
+const TIMED: readonly BatteryOem[] = ['enphase', 'solaredge'];
 
 describe.each(TIMED)('a control for %s that is taken up again after a restart', (oem) => {
   it('is found when it had taken effect, with its reference, and is not sent again', () => {

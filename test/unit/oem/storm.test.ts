@@ -6,7 +6,7 @@ import { createSolaredgeCloud } from '../../../simulators/oem/solaredge.ts';
 import { createTeslaCloud } from '../../../simulators/oem/tesla.ts';
 import { InputError } from '../../../src/domain/errors.ts';
 import { createOemSession } from '../../../src/oem/index.ts';
-import type { OemId } from '../../../src/ports/oem.ts';
+import type { BatteryOem } from '../../../src/ports/oem.ts';
 import type { WeatherAlert } from '../../../src/ports/series.ts';
 import {
   CREDENTIALS,
@@ -19,14 +19,14 @@ import {
   testRandom,
 } from '../../helpers/oemPair.ts';
 
-const CREATE: Record<OemId, (o: CloudOptions) => OemCloud> = {
+const CREATE: Record<BatteryOem, (o: CloudOptions) => OemCloud> = {
   enphase: createEnphaseCloud,
   solaredge: createSolaredgeCloud,
   tesla: createTeslaCloud,
 };
-const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla'];
+const OEMS: readonly BatteryOem[] = ['enphase', 'solaredge', 'tesla'];
 
-function pair(oem: OemId, change: Partial<CloudOptions> = {}): OemPair {
+function pair(oem: BatteryOem, change: Partial<CloudOptions> = {}): OemPair {
   const clock = new TestClock(START_MS);
   const fleet = new TestFleet(clock);
   const cloud = CREATE[oem]({

@@ -1,19 +1,47 @@
 import { fork } from 'node:child_process';
 import type { AddressInfo } from 'node:net';
+import fastify from 'fastify';
+import { putLoad } from '../../harness/bench/httpLoad.ts';
 import { createApi } from '../../src/api/server.ts';
 import { createApiTools, keysInMemory } from '../../src/live/apiTools.ts';
-import { MemoryService } from '../../test/helpers/memoryService.ts';
-import { putLoad } from './httpLoad.ts';
+import { MemoryService } from '../helpers/memoryService.ts';
 
 /**
  * How many commands a second the HTTP face takes with nothing durable behind it: auth by token, idempotency key, strict
  * JSON, the real core. The load generator is a process of its own on the same machine.
- *   npx tsx harness/bench/api.ts [seconds] [connections]
+ *   npx tsx test/bench/api.ts [seconds] [connections]
  */
 const [, , seconds = '5', connections = '50', role = 'server'] = process.argv;
 const DEVICES = 2_000;
+const ANSWER = JSON.stringify({ id: 'cmd-1', status: 'accepted', detail: 'x'.repeat(300) });
 if (role === 'client') await client();
-else await server();
+else {
+  console.log('nothing but the framework');
+  await noOp();
+  console.log('the HTTP face');
+  await server();
+}
+
+/** The same framework with nothing in it: what is left to gain. */
+async function noOp(): Promise<void> {
+  const app = fastify();
+  app.post('/v1/commands', (_request, reply) => reply.code(202).type('application/json').send(ANSWER));
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  await underLoad({ port, token: 'none' });
+  await app.close();
+}
+
+async function underLoad(message: { readonly port: number; readonly token: string }): Promise<void> {
+  const child = fork(new URL(import.meta.url).pathname, [seconds, connections, 'client'], {
+    execArgv: process.execArgv,
+  });
+  child.send(message);
+  const before = process.cpuUsage();
+  await new Promise((resolve) => child.on('exit', resolve));
+  const { user, system } = process.cpuUsage(before);
+  console.log(`  the server's CPU: ${((user + system) / 1e6).toFixed(2)} s`);
+}
 
 async function server(): Promise<void> {
   const keys = await keysInMemory();
@@ -31,17 +59,9 @@ async function server(): Promise<void> {
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const token = await setUp(`http://127.0.0.1:${port}`, operator, service);
-  const child = fork(new URL(import.meta.url).pathname, [seconds, connections, 'client'], {
-    execArgv: process.execArgv,
-  });
-  child.send({ port, token });
-  const cpuBefore = process.cpuUsage();
-  child.on('exit', async () => {
-    const { user, system } = process.cpuUsage(cpuBefore);
-    const perRequest = (user + system) / Math.max(1, service.entries.length);
-    console.log(`server: ${Math.round(perRequest)} µs of CPU a command, ${service.entries.length} recorded`);
-    await app.close();
-  });
+  await underLoad({ port, token });
+  console.log(`  ${service.entries.length} recorded`);
+  await app.close();
 }
 
 async function setUp(url: string, operator: string, service: MemoryService): Promise<string> {
