@@ -13,6 +13,7 @@ import {
   serve,
 } from './bench.ts';
 import {
+  askLost,
   CLIENTS,
   CLOUD_CLIENTS,
   CLOUD_DEVICES_EACH,
@@ -70,6 +71,7 @@ async function main(cycles: number, seed: string): Promise<number> {
     if (cycle % QUIET_EVERY === 0 || cycle === cycles) await settleCloud(kill, served.url, QUIET_MS_MAX);
     if (cycle % 10 === 0) say(`cycle ${cycle}: ${kill.ledger.all.length} asked, ${violated(kill)} violations`);
   }
+  await askLost(kill, served.url);
   await checkAll(kill, served.url, kill.ledger.all);
   await end(served.process);
   await end(cloud);

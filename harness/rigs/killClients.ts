@@ -79,6 +79,12 @@ async function send({ key, ledger }: Kill, url: string, asked: Asked): Promise<v
   }
 }
 
+/** Asks again where the last crash took the answer. */
+export async function askLost(kill: Kill, url: string): Promise<void> {
+  for (const asked of kill.ledger.lost) await send(kill, url, asked);
+  for (const asked of kill.ledger.lost) kill.ledger.violated(`key ${asked.key}: no answer, and nothing was killed`);
+}
+
 /** After a crash: everything acknowledged before it is there, and some of what is older; keys give the ids they gave. */
 export async function checkSome(kill: Kill, url: string): Promise<void> {
   const { ledger, random } = kill;

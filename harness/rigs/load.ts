@@ -71,11 +71,14 @@ async function main(): Promise<number> {
   const b: Bench = { served, port, url, key: at.key, deviceIds, rows: [], notes: [], accepted: 0 };
   const parts = flags.only.split(',');
   const before = loadavg()[0] ?? 0;
-  if (parts.includes('commands')) await commands(b);
-  if (parts.includes('streams')) await streams(b);
-  if (parts.includes('webhooks')) await webhooks(b);
-  served.process.kill('SIGTERM');
-  await served.process.ended;
+  try {
+    if (parts.includes('commands')) await commands(b);
+    if (parts.includes('streams')) await streams(b);
+    if (parts.includes('webhooks')) await webhooks(b);
+  } finally {
+    served.process.kill('SIGTERM');
+    await served.process.ended;
+  }
   await verify(b, rig.data);
   b.notes.push(`load of the machine before ${before.toFixed(2)}, after ${(loadavg()[0] ?? 0).toFixed(2)}`);
   for (const row of b.rows) console.log(lineOf(row));

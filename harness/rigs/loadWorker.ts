@@ -7,6 +7,8 @@ import { runStreams } from './streamLoad.ts';
 const say = (said: Said): void => void process.send?.(said);
 
 const orders: ((order: Order) => void)[] = [];
+// Nobody is left to hear of it.
+process.once('disconnect', () => process.exit(1));
 process.once('message', (task: Task) => {
   process.on('message', (order: Order) => {
     for (const take of orders) take(order);

@@ -1,4 +1,5 @@
 import type { Route } from './route.ts';
+import { applianceRoutes } from './routes/appliances.ts';
 import { automationRoutes } from './routes/automations.ts';
 import { clockRoutes } from './routes/clock.ts';
 import { commandRoutes } from './routes/commands.ts';
@@ -19,6 +20,7 @@ export const ROUTES: readonly Route[] = [
   ...registryRoutes,
   ...fleetRoutes,
   ...commandRoutes,
+  ...applianceRoutes,
   ...scheduleRoutes,
   ...automationRoutes,
   ...safetyRoutes,

@@ -21,6 +21,12 @@ export const id = (what: string) => {
   return z.string({ error }).regex(/^[A-Za-z0-9._:-]{1,100}$/, { error });
 };
 
+export const tags = () =>
+  z
+    .array(text('a tag', 100), { error: 'a list of tags' })
+    .max(50, { error: 'at most 50 tags' })
+    .refine((list) => new Set(list).size === list.length, { error: 'each tag once' });
+
 /** In a path: what is no id is one that does not exist, so its answer is 404, not 400. */
 export const pathId = () => z.string().max(100);
 

@@ -2,6 +2,7 @@ import type { CoreInput, Refusal } from '../core/input.ts';
 import type { CoreSettings } from '../core/settings.ts';
 import type { CoreState } from '../core/state.ts';
 import type { TelemetryStore } from '../core/telemetry.ts';
+import type { ApplianceState } from '../domain/appliance.ts';
 import type { BatteryState } from '../domain/battery.ts';
 import type { OutboxEvent } from '../domain/destination.ts';
 import type { Fact } from '../domain/fact.ts';
@@ -75,6 +76,8 @@ export type Submitted =
 /** Samples as they came, and the windows over them. Not part of the journal: after a loss there is a hole, no error. */
 export interface TelemetryHistory {
   states(deviceId: string, range: TimeRange): readonly BatteryState[];
+  /** Of a device that is no battery. */
+  applianceStates(deviceId: string, range: TimeRange): readonly ApplianceState[];
   /** Raw DNP3 points of a device, irregular. */
   points(deviceId: string, range: TimeRange): readonly RawPoint[];
   windows(request: {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { BatchEntry, CommandEntry, DeviceEntry, Enrollment, EventEntry } from '../core/state.ts';
+import type { BatchEntry, CommandEntry, CoreState, DeviceEntry, Enrollment, EventEntry } from '../core/state.ts';
 import type { Observation } from '../core/telemetry.ts';
 import type { BatteryState } from '../domain/battery.ts';
 import type { CommandInput } from '../domain/command.ts';
@@ -123,7 +123,7 @@ export const commandSchema = z.strictObject({
   route: nullable(z.string()),
   cause: some(),
   startsAt: wireInstant(),
-  endsAt: wireInstant(),
+  endsAt: nullable(wireInstant()),
   createdAt: wireInstant(),
 });
 export type CommandLike = Pick<CommandEntry, 'command' | 'status' | 'route' | 'outcome' | 'acceptedAtMs'>;
@@ -152,12 +152,15 @@ export const batchSchema = z.strictObject({
   skipped: z.array(z.strictObject({ deviceId: z.string(), reason: z.string() })),
   createdAt: wireInstant(),
 });
-export function batchView(batch: BatchEntry, commands: ReadonlyMap<string, CommandEntry>) {
+export function batchView(
+  batch: BatchEntry,
+  { commands, applianceCommands }: Pick<CoreState, 'commands' | 'applianceCommands'>,
+) {
   return {
     id: batch.batchId,
     tag: batch.tag === '' ? null : batch.tag,
     commands: batch.commandIds.map((id) => {
-      const entry = commands.get(id);
+      const entry = commands.get(id) ?? applianceCommands.get(id);
       return { id, deviceId: entry?.command.deviceId ?? null, status: entry?.status ?? null };
     }),
     skipped: batch.skipped.map(({ deviceId, why }) => ({ deviceId, reason: why })),

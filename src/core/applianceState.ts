@@ -163,31 +163,26 @@ function commandChanged(
 }
 
 /**
- * What a command that never took effect had replaced is owed again, unless a newer one rules. What is set back is tried
- * again when it failed; one that the cloud refused would be refused again.
+ * What a command without effect had replaced is owed again, unless a newer one rules; what it had itself to set back is
+ * dropped only when it surely never came. What is set back is tried again when it failed; one that the cloud refused
+ * would be refused again.
  */
-function oweAgain(state: CoreState, entry: ApplianceCommandEntry, { status }: CommandOutcome, atMs: EpochMs): void {
+function oweAgain(state: CoreState, entry: ApplianceCommandEntry, outcome: CommandOutcome, atMs: EpochMs): void {
   const { replaced, command } = entry;
-  const appliance = state.appliances.get(command.deviceId);
-  const { slug } = command.setting;
-  if (appliance === undefined || appliance.open.has(slug)) return;
-  const isRestore = command.cause.kind === 'restore';
-  const withdrawn = status === 'cancelled' && atMs < command.startMs;
-  const neverTook = status === 'rejected' || status === 'expired' || withdrawn;
-  if (!isRestore && neverTook) {
-    appliance.restores.delete(slug);
-    if (replaced !== null) owe(state, command.deviceId, { ...replaced, atMs: Math.max(atMs, replaced.atMs) });
-    return;
+  const { commandId, deviceId, setting } = command;
+  const appliance = state.appliances.get(deviceId);
+  if (appliance === undefined || appliance.open.has(setting.slug)) return;
+  const { status, reason } = outcome;
+  if (command.cause.kind === 'restore') {
+    const tried = (replaced?.tried ?? 0) + 1;
+    if (tried >= RESTORE_TRIES_MAX || (status !== 'failed' && status !== 'expired')) return;
+    return owe(state, deviceId, { commandId, setting, atMs: atMs + RESTORE_RETRY_MS, tried });
   }
-  if (!isRestore || (status !== 'failed' && status !== 'expired')) return;
-  const tried = (replaced?.tried ?? 0) + 1;
-  if (tried >= RESTORE_TRIES_MAX) return;
-  owe(state, command.deviceId, {
-    commandId: command.commandId,
-    setting: command.setting,
-    atMs: atMs + RESTORE_RETRY_MS,
-    tried,
-  });
+  const withdrawn = status === 'cancelled' && atMs < command.startMs;
+  const neverCame = status === 'rejected' || status === 'expired' || withdrawn;
+  if (neverCame) appliance.restores.delete(setting.slug);
+  if (replaced === null || !(neverCame || reason === 'no_effect' || reason === 'delivery_failed')) return;
+  owe(state, deviceId, { ...replaced, atMs: Math.max(atMs, replaced.atMs) });
 }
 
 function keepEnded(state: CoreState, commandId: string): void {

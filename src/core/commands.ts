@@ -1,7 +1,7 @@
 import type { Command, CommandCause, CommandInput, CommandOutcome, EndReason } from '../domain/command.ts';
 import { isTerminal } from '../domain/command.ts';
 import { invariant } from '../domain/errors.ts';
-import type { EpochMs } from '../domain/units.ts';
+import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import { type Context, capabilitiesOf, nextJobId } from './context.ts';
 import { enrollmentOf } from './enrollment.ts';
 import type { BatchRequest, CommandRequest, RefusalCode } from './input.ts';
@@ -139,7 +139,8 @@ export function commandObstacle(ctx: Context, request: CommandRequest): Obstacle
   if (why !== null) return { why, code: 'invalid' };
   const caps = capabilitiesOf(ctx, entry);
   if (caps !== null && endMs - startMs > caps.durationMsMax) {
-    return { why: 'the window is longer than the manufacturer takes', code: 'unsupported' };
+    const most = caps.durationMsMax / MS_PER_MIN;
+    return { why: `the window is longer than the manufacturer takes: at most ${most} min`, code: 'unsupported' };
   }
   if (!input.enableGridInteraction) return null;
   const workspace = ctx.state.workspaces.get(entry.device.workspaceId);

@@ -58,7 +58,8 @@ export type JournalHealth =
   | { readonly kind: 'ok' }
   | { readonly kind: JournalTrouble; readonly why: string; readonly sinceMs: EpochMs };
 
-export const SUBJECTS_MAX = 64;
+/** A decision over the largest batch is one entry: 10,000 devices, as many commands, and whose they are. */
+export const SUBJECTS_MAX = 25_000;
 
 export interface Journal {
   /** Resolves when it is durable or surely not written; entries become durable in the order of the calls. */

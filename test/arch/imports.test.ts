@@ -23,15 +23,7 @@ const ZONES: readonly Zone[] = [
   {
     folder: 'src/api',
     project: ['src/core', 'src/domain', 'src/ports'],
-    packages: [
-      'fastify',
-      '@fastify/rate-limit',
-      '@fastify/swagger',
-      '@fastify/websocket',
-      'fastify-type-provider-zod',
-      'jose',
-      'zod',
-    ],
+    packages: ['fastify', '@fastify/websocket', 'jose', 'zod'],
   },
   { folder: 'src/live', project: ['src'], packages: 'dependencies' },
   {

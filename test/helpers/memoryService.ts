@@ -14,6 +14,7 @@ import type {
 import { Core } from '../../src/core/core.ts';
 import type { Effect } from '../../src/core/input.ts';
 import { type CoreSettings, defaultSettings } from '../../src/core/settings.ts';
+import type { ApplianceState } from '../../src/domain/appliance.ts';
 import type { BatteryState } from '../../src/domain/battery.ts';
 import type { OutboxEvent } from '../../src/domain/destination.ts';
 import { invariant } from '../../src/domain/errors.ts';
@@ -58,6 +59,7 @@ export class MemoryService implements Service {
   readonly entries: JournalEntry[] = [];
   readonly effects: Effect[] = [];
   readonly states = new Map<string, BatteryState[]>();
+  readonly applianceStates = new Map<string, ApplianceState[]>();
   readonly rawPoints = new Map<string, RawPoint[]>();
   readonly delivered: (Delivery & { readonly destinationId: string })[] = [];
   /** Set: what is submitted waits for it before it counts as recorded. */
@@ -149,6 +151,10 @@ export class MemoryService implements Service {
   readonly telemetry: TelemetryHistory = {
     states: (deviceId, { fromMs, toMs, limit }) =>
       (this.states.get(deviceId) ?? []).filter((s) => s.sampledAtMs >= fromMs && s.sampledAtMs < toMs).slice(-limit),
+    applianceStates: (deviceId, { fromMs, toMs, limit }) =>
+      (this.applianceStates.get(deviceId) ?? [])
+        .filter((s) => s.sampledAtMs >= fromMs && s.sampledAtMs < toMs)
+        .slice(-limit),
     points: (deviceId, { fromMs, toMs, limit }) =>
       (this.rawPoints.get(deviceId) ?? []).filter((p) => p.atMs >= fromMs && p.atMs < toMs).slice(-limit),
     windows: ({ deviceIds, range, windowMs }) =>

@@ -236,11 +236,16 @@ export class Flows {
     return { deviceId, input, ...window };
   }
 
+  /** Somebody who has a key already. */
+  introduce(name: string, key: string): void {
+    this.#people.set(name, key);
+  }
+
   /** One more person of the workspace. */
   async person(name: string, scopes: readonly string[]): Promise<void> {
     const path = `/v1/workspaces/${DEMO.workspaceId}/api-keys`;
     const { secret } = await this.made('POST', path, { name, scopes }, 'operator');
-    this.#people.set(name, secret);
+    this.introduce(name, secret);
   }
 
   /** Webhooks about a thing, in the order of their sequence: their types and data. */

@@ -3,10 +3,15 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { defaultConfig } from '../../harness/serve/config.ts';
 import { openDemo } from '../../harness/serve/demo.ts';
+import type { RunningService } from '../../harness/serve/service.ts';
 import { BATTERIES, type Hook, type World, type WorldOptions } from './flowsBench.ts';
 
+export interface SocketWorld extends World {
+  readonly service: RunningService;
+}
+
 /** The plant as `vpp serve --demo` opens it: every wire is a socket of this machine. */
-export async function openSockets({ dir, clock, onHook }: WorldOptions): Promise<World> {
+export async function openSockets({ dir, clock, onHook }: WorldOptions): Promise<SocketWorld> {
   const receiver = await listen(onHook);
   const config = { ...defaultConfig(), data: join(dir, 'data'), listen: { host: '127.0.0.1', port: 0 } };
   const demo = await openDemo({
@@ -17,6 +22,7 @@ export async function openSockets({ dir, clock, onHook }: WorldOptions): Promise
   });
   const { service, clouds, keys } = demo;
   return {
+    service,
     keys: { ...keys, operator: service.operatorKey },
     clouds: new Map([...clouds].map(([oem, server]) => [oem, server.world])),
     receiverUrl: receiver.url,

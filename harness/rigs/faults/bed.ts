@@ -27,6 +27,9 @@ export interface BedOptions {
 
 const PACE = { telemetrySeconds: 1, effectSeconds: 1, checkSeconds: 5, verifySeconds: 1 };
 
+/** A Powerwall 3 gives so much (Tesla's data sheet, 11.5 kW). */
+export const HOME_W = 11_500;
+
 interface SiteOfApi {
   readonly siteId: string;
   readonly deviceId: string;
@@ -320,7 +323,7 @@ export class Bed {
         type: 'battery',
         manufacturer: oem,
         model: 'rig',
-        nameplate: { usableWh: 13_500, chargeWMax: 5_000, dischargeWMax: 5_000 },
+        nameplate: { usableWh: 13_500, chargeWMax: HOME_W, dischargeWMax: HOME_W },
         source: { kind: 'oem', oem, vendorDeviceId },
       };
       ids.push((await this.need('/v1/devices', { body })).id);
@@ -343,7 +346,7 @@ export class Bed {
 
 function start({ configFile, data }: Rig, { under = [], env }: BedOptions): Promise<Running> {
   const args = ['serve', '--config', configFile, '--data', data, '--quiet'];
-  return launch({ args, under, ...(env === undefined ? {} : { env }) });
+  return launch({ args, under, built: true, ...(env === undefined ? {} : { env }) });
 }
 
 /** @throws Skipped without the tool */

@@ -2,16 +2,16 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { runToEnd } from '../processes.ts';
+import { runToEnd, vitals } from '../processes.ts';
 import { Bed } from './bed.ts';
 import { type Group, group, must, type Row, seconds, until, yes } from './row.ts';
 import { FUNCTION, WATCHDOG_MS } from './site.ts';
 
 /**
  * The process itself: killed, stopped, ended, blocked, started twice. A start has the promised 3 s on a free machine; here
- * three beds share it, so a start that takes longer than RECOVERY_MS is missed and what it took is told.
+ * three beds share it, so the start is held to the processor time that it took, and how long it took is told.
  */
-const RECOVERY_MS = 8_000;
+const RECOVERY_CPU_S = 3;
 const STOPPED_MS = 3 * WATCHDOG_MS;
 const BLOCK_MS = 8_000;
 const ADDED_MS = 1_500;
@@ -19,15 +19,19 @@ const ADDED_MS = 1_500;
 const component = 'core' as const;
 
 async function again(bed: Bed): Promise<string> {
-  const { readyMs } = await bed.start();
-  must(readyMs <= RECOVERY_MS, `ready again after ${seconds(readyMs)}`);
+  const { readyMs, pid } = await bed.start();
+  const { cpuS } = vitals(pid);
+  must(cpuS <= RECOVERY_CPU_S, `ready again after ${cpuS} s of processor time, ${seconds(readyMs)}`);
   await bed.allThere();
-  return `ready in ${seconds(readyMs)}`;
+  return `ready in ${seconds(readyMs)}, ${cpuS} s of processor time`;
 }
 
 /** Each command that the cloud keeps, once. */
 function noneTwice(bed: Bed): number {
-  const kept = bed.cloud('solaredge').world.shown().devices.flatMap((d) => d.commands);
+  const kept = bed
+    .cloud('solaredge')
+    .world.shown()
+    .devices.flatMap((d) => d.commands);
   const seen = new Set(kept.map((c) => `${c.startMs}/${c.endMs}/${c.powerW}`));
   must(seen.size === kept.length, `${kept.length} commands at the cloud, ${seen.size} different ones`);
   return kept.length;
@@ -283,8 +287,8 @@ const journalAfter: Row<Bed> = {
   run: async (bed) => {
     const how = await bed.stop('SIGTERM');
     must(how === 0, `ended with ${how}`);
-    const { code, out } = await runToEnd(['verify-journal', join(bed.rig.data, 'journal')]);
-    must(code === 0, out);
+    const { code, out, err } = await runToEnd(['verify-journal', join(bed.rig.data, 'journal')]);
+    must(code === 0, `verify-journal ended with ${code}: ${out}${err}`);
     await bed.start();
     return out.split('\n')[0] ?? '';
   },
@@ -297,4 +301,3 @@ export const CORE_GROUPS: readonly Group[] = [
   group('killed', open('killed'), close, [killIdle, killLoad, killApproval, killSelect, killSnapshot, journalAfter]),
   group('stopped', open('stopped'), close, [gone, stopped, blocked, drained, twice]),
 ];
-

@@ -1,13 +1,17 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { CLOUD_GROUPS } from './cloudRows.ts';
 import { CORE_GROUPS } from './coreRows.ts';
+import { DISK_GROUPS } from './diskRows.ts';
+import { RECEIVER_GROUPS } from './receiverRows.ts';
 import type { Group, Row, RowResult } from './row.ts';
+import { SITE_GROUPS } from './siteRows.ts';
 
 /**
  * The fault matrix: `npm run test:faults`. Prints a line for each row as it ends, then all of them; exit code 1 when one
  * failed. `--only words` runs the rows whose component or fault has these words; `--json file` leaves the table there.
  */
-const GROUPS: readonly Group[] = [...CORE_GROUPS];
+const GROUPS: readonly Group[] = [...CLOUD_GROUPS, ...SITE_GROUPS, ...CORE_GROUPS, ...RECEIVER_GROUPS, ...DISK_GROUPS];
 const AT_ONCE = 3;
 
 const { values: flags } = parseArgs({
@@ -56,5 +60,6 @@ async function main(): Promise<number> {
   return summary.failed > 0 || results.length === 0 ? 1 : 0;
 }
 
-if (flags.list) for (const { rows } of GROUPS) for (const row of rows) console.log(`${nameOf(row)} -> ${row.expectation}`);
+if (flags.list)
+  for (const { rows } of GROUPS) for (const row of rows) console.log(`${nameOf(row)} -> ${row.expectation}`);
 else process.exitCode = await main();

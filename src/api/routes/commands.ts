@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { enrollmentOf } from '../../core/enrollment.ts';
 import type { DeviceEntry } from '../../core/state.ts';
+import { APPLIANCE_COMMANDS } from '../../domain/appliance.ts';
 import type { CommandInput } from '../../domain/command.ts';
 import { isoUtc } from '../../domain/time.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_HOUR } from '../../domain/units.ts';
+import { applianceCommandOf, applianceCommandView, ownAppliance, settingOf } from '../appliances.ts';
 import { commandFromHistory, historyEntry } from '../history.ts';
 import { ownDevice } from '../owned.ts';
 import { beforeSeqOf, cursorAt } from '../page.ts';
@@ -12,6 +14,7 @@ import { type Answer, type Asked, ok, type Route, route } from '../route.ts';
 import * as s from '../schemas.ts';
 import type { Decided } from '../service.ts';
 import { BATTERY_SLUG, batchSchema, batchView, type CommandLike, commandSchema, commandView } from '../views.ts';
+import { batchSettings, settingWindow } from './appliances.ts';
 
 /**
  * Commands. 202 means that it is recorded, and nothing more: what becomes of it is told by GET, by the stream and by
@@ -125,11 +128,16 @@ function accepted(asked: Asked, decided: Decided): Answer {
   return { status: 202, body: commandView(entry) };
 }
 
-/** A command of the caller's workspace, also one that ended long ago. */
-function ownCommand(asked: Asked, commandId: string): CommandLike {
-  const entry = asked.state.commands.get(commandId) ?? commandFromHistory(asked.face.service, commandId);
-  if (entry === null || entry.command.workspaceId !== asked.workspaceId) throw notFound('command', commandId);
-  return entry;
+/** A command of the caller's workspace to a device of any kind, also one that ended long ago. */
+function commandShown(asked: Asked, commandId: string): ReturnType<typeof commandView | typeof applianceCommandView> {
+  const { service } = asked.face;
+  const mine = <T extends { readonly command: { readonly workspaceId: string } }>(entry: T | null): T | null =>
+    entry?.command.workspaceId === asked.workspaceId ? entry : null;
+  const other = mine(applianceCommandOf({ service, state: asked.state }, commandId));
+  if (other !== null) return applianceCommandView(other);
+  const entry: CommandLike | null = mine(asked.state.commands.get(commandId) ?? commandFromHistory(service, commandId));
+  if (entry === null) throw notFound('command', commandId);
+  return commandView(entry);
 }
 
 const commandId = z.strictObject({ commandId: s.pathId() });
@@ -173,10 +181,10 @@ const commandsOfDevice = route({
   problems: ['not_found'],
   handle: (asked) => {
     const { deviceId } = asked.params;
-    ownDevice(asked, deviceId);
+    if (ownAppliance(asked, deviceId) === null) ownDevice(asked, deviceId);
     const { list, limit } = { list: `commands/${deviceId}`, limit: s.pageSize(asked.query) };
     const wanted = asked.query.status;
-    const data: ReturnType<typeof commandView>[] = [];
+    const data: ReturnType<typeof commandShown>[] = [];
     let beforeSeq = beforeSeqOf(list, asked.query);
     // The journal has many entries per command: it is read on until the page is full, at most so often.
     for (let n = 0; n < READS_MAX; n++) {
@@ -184,8 +192,9 @@ const commandsOfDevice = route({
       for (const entry of entries) {
         beforeSeq = entry.seq;
         for (const fact of entry.facts) {
-          if (fact.type !== 'command.accepted' || fact.command.deviceId !== deviceId) continue;
-          const view = commandView(ownCommand(asked, fact.command.commandId));
+          if (fact.type !== 'command.accepted' && fact.type !== 'appliance.command-accepted') continue;
+          if (fact.command.deviceId !== deviceId) continue;
+          const view = commandShown(asked, fact.command.commandId);
           if (wanted === undefined || wanted.includes(view.status)) data.push(view);
         }
         if (data.length >= limit) return ok({ data, nextCursor: cursorAt(list, entry.seq) });
@@ -198,6 +207,12 @@ const commandsOfDevice = route({
 const READ = 200;
 const READS_MAX = 20;
 
+const batteryOrder = z.strictObject({ slug: z.literal(BATTERY_SLUG), input: batteryInput });
+const SLUGS = [BATTERY_SLUG, ...Object.keys(APPLIANCE_COMMANDS)];
+const batchCommand = z.discriminatedUnion('slug', [batteryOrder, ...batchSettings()], {
+  error: `slug: one of ${SLUGS.join(', ')}`,
+});
+
 const batchBody = z
   .strictObject({
     tag: z.optional(s.text('tag', 100)),
@@ -208,7 +223,7 @@ const batchBody = z
         .max(BATCH_LIST_MAX, { error: `1 to ${BATCH_LIST_MAX} device ids` })
         .refine((ids) => new Set(ids).size === ids.length, { error: 'each device once' }),
     ),
-    command: z.strictObject({ slug: s.choice([BATTERY_SLUG]), input: batteryInput }),
+    command: batchCommand,
     allOrNothing: z.optional(s.flag('allOrNothing: refuse the whole batch unless every device can take it')),
     ...window,
   })
@@ -237,25 +252,37 @@ const batch = route({
   ],
   handle: (asked) => {
     const { body, workspaceId, nowMs } = asked;
-    const input = inputOf(body.command.input);
-    const batch = {
+    const { command } = body;
+    const which = {
       workspaceId,
       tag: body.tag ?? '',
       ...(body.deviceIds === undefined ? {} : { deviceIds: body.deviceIds }),
       allOrNothing: body.allOrNothing ?? false,
+    };
+    const { actor } = asked.principal;
+    if (command.slug !== BATTERY_SLUG) {
+      const setting = settingOf(command.slug, command.input);
+      const batch = { ...which, setting, ...settingWindow(body, nowMs), actor };
+      return asked.change({ kind: 'appliance-batch', batch }, (decided) => batchAnswer(asked, decided));
+    }
+    const input = inputOf(command.input);
+    const batch = {
+      ...which,
       enrolledOnly: input.enableGridInteraction && input.executionPriority === undefined,
       input,
       ...windowOf(body, nowMs),
-      actor: asked.principal.actor,
+      actor,
     };
-    return asked.change({ kind: 'batch', batch }, ({ facts }) => {
-      const fact = facts.find((f) => f.type === 'batch.accepted');
-      const entry = fact?.type === 'batch.accepted' ? asked.state.batches.get(fact.batchId) : undefined;
-      if (entry === undefined) throw new ProblemError('internal', 'a batch was accepted and is not there');
-      return { status: 202, body: batchView(entry, asked.state.commands) };
-    });
+    return asked.change({ kind: 'batch', batch }, (decided) => batchAnswer(asked, decided));
   },
 });
+
+function batchAnswer(asked: Asked, { facts }: Decided): Answer {
+  const fact = facts.find((f) => f.type === 'batch.accepted');
+  const entry = fact?.type === 'batch.accepted' ? asked.state.batches.get(fact.batchId) : undefined;
+  if (entry === undefined) throw new ProblemError('internal', 'a batch was accepted and is not there');
+  return { status: 202, body: batchView(entry, asked.state) };
+}
 
 export const commandRoutes: readonly Route[] = [
   create('/v1/commands', 'Commands a battery'),
@@ -269,7 +296,7 @@ export const commandRoutes: readonly Route[] = [
     params: commandId,
     answers: { 200: { means: 'The command', body: commandSchema } },
     problems: ['not_found'],
-    handle: (asked) => ok(commandView(ownCommand(asked, asked.params.commandId))),
+    handle: (asked) => ok(commandShown(asked, asked.params.commandId)),
   }),
   route({
     method: 'GET',
@@ -282,7 +309,7 @@ export const commandRoutes: readonly Route[] = [
     answers: { 200: { means: 'A page', body: s.page(z.record(z.string(), z.unknown())) } },
     problems: ['not_found'],
     handle: (asked) => {
-      ownCommand(asked, asked.params.commandId);
+      commandShown(asked, asked.params.commandId);
       const subject = `command/${asked.params.commandId}`;
       const limit = s.pageSize(asked.query);
       const entries = asked.face.service.history(subject, { beforeSeq: beforeSeqOf(subject, asked.query), limit });
@@ -308,10 +335,11 @@ export const commandRoutes: readonly Route[] = [
     problems: ['not_found'],
     handle: (asked) => {
       const { commandId } = asked.params;
-      const known = ownCommand(asked, commandId);
-      if (!asked.state.commands.has(commandId)) return ok(commandView(known));
+      const known = commandShown(asked, commandId);
+      const { commands, applianceCommands } = asked.state;
+      if (!commands.has(commandId) && !applianceCommands.has(commandId)) return ok(known);
       const input = { kind: 'cancel-command', commandId, actor: asked.principal.actor } as const;
-      return asked.change(input, () => ok(commandView(ownCommand(asked, commandId))));
+      return asked.change(input, () => ok(commandShown(asked, commandId)));
     },
   }),
   commandsOfDevice,
@@ -329,7 +357,7 @@ export const commandRoutes: readonly Route[] = [
       const { batchId } = asked.params;
       const entry = asked.state.batches.get(batchId);
       if (entry?.workspaceId !== asked.workspaceId) throw notFound('batch', batchId);
-      return ok(batchView(entry, asked.state.commands));
+      return ok(batchView(entry, asked.state));
     },
   }),
 ];

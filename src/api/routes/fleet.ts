@@ -1,6 +1,9 @@
 import { z } from 'zod';
-import type { DeviceEntry } from '../../core/state.ts';
+import type { ApplianceEntry } from '../../core/applianceState.ts';
+import type { CoreState, DeviceEntry } from '../../core/state.ts';
+import type { Appliance } from '../../domain/applianceCommand.ts';
 import type { Customer, Device, Site } from '../../domain/device.ts';
+import { applianceSchema, applianceView, ownAppliance } from '../appliances.ts';
 import { ownCustomer, ownDevice, ownSite } from '../owned.ts';
 import { pageOf } from '../page.ts';
 import { ProblemError } from '../problems.ts';
@@ -8,15 +11,24 @@ import { type Asked, ok, type Route, route } from '../route.ts';
 import * as s from '../schemas.ts';
 import { randomId } from '../tools.ts';
 import { customerSchema, customerView, deviceSchema, deviceView, siteSchema, siteView } from '../views.ts';
+import { applianceBody, connectAppliance } from './appliances.ts';
 
 /** Customers, sites, devices, tags. @source TextureHQ/docs data models and batch commands: fields, tag paths */
-const tags = z
-  .array(s.text('a tag', 100), { error: 'a list of tags' })
-  .max(50, { error: 'at most 50 tags' })
-  .refine((list) => new Set(list).size === list.length, { error: 'each tag once' });
+const tags = s.tags();
 
-const view = (asked: Pick<Asked, 'plant'>, entry: DeviceEntry) =>
-  deviceView(entry, asked.plant.telemetry.latest.get(entry.device.deviceId));
+type AnyEntry = DeviceEntry | ApplianceEntry;
+const coreOf = (entry: AnyEntry): Device | Appliance => ('device' in entry ? entry.device : entry.appliance);
+const anySchema = z.union([deviceSchema, applianceSchema]);
+
+function view({ plant }: Pick<Asked, 'plant'>, entry: AnyEntry) {
+  const { latest, appliances } = plant.telemetry;
+  return 'device' in entry
+    ? deviceView(entry, latest.get(entry.device.deviceId))
+    : applianceView(entry, appliances.get(entry.appliance.deviceId));
+}
+
+const ownAny = (asked: Asked, deviceId: string): AnyEntry =>
+  ownAppliance(asked, deviceId) ?? ownDevice(asked, deviceId);
 
 const customers: readonly Route[] = [
   route({
@@ -119,9 +131,13 @@ const sites: readonly Route[] = [
   }),
 ];
 
-const deviceBody = z.strictObject({
+const BATTERY_TYPES = ['battery', 'bess'] as const;
+const APPLIANCE_TYPES = ['charger', 'vehicle', 'thermostat', 'inverter'] as const;
+const TYPES = [...BATTERY_TYPES, ...APPLIANCE_TYPES] as const;
+
+const batteryBody = z.strictObject({
   siteId: s.id('siteId'),
-  type: s.choice(['battery', 'bess']),
+  type: s.choice(BATTERY_TYPES),
   manufacturer: s.text('manufacturer', 100),
   model: s.text('model', 100),
   name: z.optional(s.text('name')),
@@ -150,8 +166,17 @@ const deviceBody = z.strictObject({
   tags: z.optional(tags),
 });
 
+const deviceBody = z.discriminatedUnion('type', [batteryBody, applianceBody], {
+  error: `type: one of ${TYPES.join(', ')}`,
+});
+
 function connect(asked: Asked<undefined, undefined, z.output<typeof deviceBody>>) {
-  const { siteId, type, manufacturer, model, name, referenceId, nameplate, source, tags: given } = asked.body;
+  const { body } = asked;
+  return 'nameplate' in body ? connectBattery(asked, body) : connectAppliance(asked, body);
+}
+
+function connectBattery(asked: Asked, body: z.output<typeof batteryBody>) {
+  const { siteId, type, manufacturer, model, name, referenceId, nameplate, source, tags: given } = body;
   ownSite(asked, siteId);
   const { workspaceId } = asked;
   guardConnection(asked, source);
@@ -196,7 +221,7 @@ const devices: readonly Route[] = [
     summary: 'Connects a device',
     scope: 'write:devices',
     body: deviceBody,
-    answers: { 201: { means: 'Connected', body: deviceSchema } },
+    answers: { 201: { means: 'Connected', body: anySchema } },
     problems: ['not_found', 'conflict'],
     handle: connect,
   }),
@@ -209,11 +234,11 @@ const devices: readonly Route[] = [
     query: z.strictObject({
       ...s.paging,
       tag: z.optional(z.string().max(100)),
-      type: z.optional(s.choice(['battery', 'bess'])),
+      type: z.optional(s.choice(TYPES)),
       siteId: z.optional(s.pathId()),
       search: z.optional(z.string().min(1).max(100)),
     }),
-    answers: { 200: { means: 'A page', body: s.page(deviceSchema) } },
+    answers: { 200: { means: 'A page', body: s.page(anySchema) } },
     handle: (asked) => ok(devicePage(asked, asked.query)),
   }),
   route({
@@ -223,9 +248,9 @@ const devices: readonly Route[] = [
     summary: 'A device with its newest state',
     scope: 'read',
     params: deviceParams,
-    answers: { 200: { means: 'The device', body: deviceSchema } },
+    answers: { 200: { means: 'The device', body: anySchema } },
     problems: ['not_found'],
-    handle: (asked) => ok(view(asked, ownDevice(asked, asked.params.deviceId))),
+    handle: (asked) => ok(view(asked, ownAny(asked, asked.params.deviceId))),
   }),
 ];
 
@@ -240,20 +265,22 @@ interface DeviceFilter {
 
 function devicePage(asked: Asked, { tag, type, siteId, search, ...query }: DeviceFilter) {
   const words = search?.toLowerCase();
-  const matches = ({ device: d }: DeviceEntry): boolean =>
-    (tag === undefined || d.tags.includes(tag)) &&
-    (type === undefined || d.kind === type) &&
-    (siteId === undefined || d.siteId === siteId) &&
-    (words === undefined ||
-      [d.deviceId, d.manufacturer, d.model, d.name ?? '', d.referenceId ?? ''].some((t) =>
-        t.toLowerCase().includes(words),
-      ));
+  const matches = (entry: AnyEntry): boolean => {
+    const d = coreOf(entry);
+    const texts = [d.deviceId, d.manufacturer, d.model, d.name ?? '', d.referenceId ?? ''];
+    return (
+      (tag === undefined || d.tags.includes(tag)) &&
+      (type === undefined || d.kind === type) &&
+      (siteId === undefined || d.siteId === siteId) &&
+      (words === undefined || texts.some((t) => t.toLowerCase().includes(words)))
+    );
+  };
   return pageOf(
     {
       list: 'devices',
-      all: asked.state.devices.values(),
-      idOf: ({ device }) => device.deviceId,
-      isMine: ({ device }) => device.workspaceId === asked.workspaceId,
+      all: everyDevice(asked.state),
+      idOf: (entry) => coreOf(entry).deviceId,
+      isMine: (entry) => coreOf(entry).workspaceId === asked.workspaceId,
       matches,
       view: (entry) => view(asked, entry),
     },
@@ -261,7 +288,22 @@ function devicePage(asked: Asked, { tag, type, siteId, search, ...query }: Devic
   );
 }
 
+/** Batteries first, then the others; each in the order in which they were connected. */
+function* everyDevice({ devices, appliances }: CoreState): Generator<AnyEntry> {
+  yield* devices.values();
+  yield* appliances.values();
+}
+
 const tagList = z.strictObject({ tags: z.array(z.string()) });
+
+/** How many devices have each tag, of whatever kind; in the order in which the tags came up. */
+function tagsOf({ devicesByTag, appliancesByTag }: CoreState): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const index of [devicesByTag, appliancesByTag]) {
+    for (const [key, ids] of index) counts.set(key, (counts.get(key) ?? 0) + ids.size);
+  }
+  return counts;
+}
 
 const tagRoutes: readonly Route[] = [
   route({
@@ -273,7 +315,7 @@ const tagRoutes: readonly Route[] = [
     params: deviceParams,
     answers: { 200: { means: 'The tags', body: tagList } },
     problems: ['not_found'],
-    handle: (asked) => ok({ tags: ownDevice(asked, asked.params.deviceId).device.tags }),
+    handle: (asked) => ok({ tags: coreOf(ownAny(asked, asked.params.deviceId)).tags }),
   }),
   route({
     method: 'PUT',
@@ -287,7 +329,7 @@ const tagRoutes: readonly Route[] = [
     problems: ['not_found'],
     handle: (asked) => {
       const { deviceId } = asked.params;
-      ownDevice(asked, deviceId);
+      ownAny(asked, deviceId);
       const { tags: wanted } = asked.body;
       return asked.change({ kind: 'tag-device', deviceId, tags: wanted }, () => ok({ tags: wanted }));
     },
@@ -308,10 +350,10 @@ const tagRoutes: readonly Route[] = [
         pageOf(
           {
             list: 'tags',
-            all: asked.state.devicesByTag,
+            all: tagsOf(asked.state),
             idOf: ([name]) => name,
-            isMine: ([name, ids]) => name.startsWith(prefix) && ids.size > 0,
-            view: ([name, ids]) => ({ tag: name.slice(prefix.length), devices: ids.size }),
+            isMine: ([name, devices]) => name.startsWith(prefix) && devices > 0,
+            view: ([name, devices]) => ({ tag: name.slice(prefix.length), devices }),
           },
           asked.query,
         ),
@@ -326,7 +368,7 @@ const tagRoutes: readonly Route[] = [
     scope: 'read',
     params: z.strictObject({ tag: z.string().max(100) }),
     query: z.strictObject(s.paging),
-    answers: { 200: { means: 'A page', body: s.page(deviceSchema) } },
+    answers: { 200: { means: 'A page', body: s.page(anySchema) } },
     handle: (asked) => ok(devicePage(asked, { ...asked.query, tag: asked.params.tag })),
   }),
 ];

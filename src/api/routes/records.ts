@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isoUtc } from '../../domain/time.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_HOUR, MS_PER_MIN } from '../../domain/units.ts';
+import { applianceStateSchema, applianceStateView, ownAppliance } from '../appliances.ts';
 import { historyEntry } from '../history.ts';
 import { ownDevice } from '../owned.ts';
 import { beforeSeqOf, cursorAt } from '../page.ts';
@@ -45,12 +46,17 @@ const telemetry: readonly Route[] = [
     scope: 'read',
     params: deviceParams,
     query: z.strictObject({ ...range, limit }),
-    answers: { 200: { means: 'The states', body: list(batteryStateSchema) } },
+    answers: { 200: { means: 'The states', body: list(z.union([batteryStateSchema, applianceStateSchema])) } },
     problems: ['not_found', 'local_time'],
     handle: (asked) => {
-      ownDevice(asked, asked.params.deviceId);
-      const states = asked.face.service.telemetry.states(asked.params.deviceId, rangeOf(asked.query, asked.nowMs));
-      return ok({ data: states.map(batteryStateView) });
+      const { deviceId } = asked.params;
+      const { telemetry: kept } = asked.face.service;
+      const wanted = rangeOf(asked.query, asked.nowMs);
+      if (ownAppliance(asked, deviceId) !== null) {
+        return ok({ data: kept.applianceStates(deviceId, wanted).map(applianceStateView) });
+      }
+      ownDevice(asked, deviceId);
+      return ok({ data: kept.states(deviceId, wanted).map(batteryStateView) });
     },
   }),
   route({
@@ -199,8 +205,9 @@ const records: readonly Route[] = [
     answers: { 200: { means: 'A page', body: s.page(historySchema) } },
     problems: ['not_found'],
     handle: (asked) => {
-      const { device } = ownDevice(asked, asked.params.deviceId);
-      const subject = `device/${device.deviceId}`;
+      const { deviceId } = asked.params;
+      if (ownAppliance(asked, deviceId) === null) ownDevice(asked, deviceId);
+      const subject = `device/${deviceId}`;
       return trail(asked, subject, subject, asked.query);
     },
   }),

@@ -1,5 +1,6 @@
 import type { Effect } from '../../core/input.ts';
 import type { CoreState } from '../../core/state.ts';
+import type { Appliance } from '../../domain/applianceCommand.ts';
 import type { Device } from '../../domain/device.ts';
 import type { Fact } from '../../domain/fact.ts';
 import type { Approval, SiteSafety } from '../../domain/safety.ts';
@@ -83,6 +84,7 @@ export class Around implements Outside {
       clock.watch(() => link.inFlight(), `octets to and from ${connectionId}`);
     }
     for (const { device } of state().devices.values()) this.#connected(device);
+    for (const { appliance } of state().appliances.values()) this.#polled(appliance);
     for (const [connectionId, link] of this.#sites) {
       this.#configure(connectionId);
       link.start();
@@ -108,6 +110,7 @@ export class Around implements Outside {
     const sites = new Set<string>();
     for (const fact of facts) {
       if (fact.type === 'device.connected') this.#connected(fact.device);
+      if (fact.type === 'appliance.connected') this.#polled(fact.appliance);
       const siteId = siteOf(fact, this.#state());
       if (siteId !== null) sites.add(siteId);
     }
@@ -137,7 +140,11 @@ export class Around implements Outside {
     if (source.kind === 'dnp3') {
       this.#deviceOfConnection.set(source.connectionId, deviceId);
       this.#configure(source.connectionId);
-    } else this.#poll(device, source.oem, source.vendorDeviceId);
+    } else this.#poll(deviceId, source.oem, source.vendorDeviceId);
+  }
+
+  #polled({ deviceId, source }: Appliance): void {
+    this.#poll(deviceId, source.oem, source.vendorDeviceId);
   }
 
   #configure(connectionId: string): void {
@@ -149,8 +156,7 @@ export class Around implements Outside {
   }
 
   /** Once per telemetry period of its cloud, and once at first: until then nothing is known of it. */
-  #poll(device: Device, oem: OemId, vendorDeviceId: string): void {
-    const { deviceId } = device;
+  #poll(deviceId: string, oem: OemId, vendorDeviceId: string): void {
     if (!this.#clouds.has(oem)) return;
     const submit = (job: OemJob): void => this.#submit(oem, deviceId, job);
     this.#poller.add({ deviceId, vendorDeviceId, periodMs: this.#o.capabilities[oem].telemetryPeriodMs, submit });
@@ -188,6 +194,7 @@ export class Around implements Outside {
     this.#owners.delete(reply.jobId);
     if (deviceId === undefined) return;
     if (reply.kind === 'state') this.#o.telemetry.addState(deviceId, reply.state);
+    if (reply.kind === 'appliance-state') this.#o.telemetry.addApplianceState(deviceId, reply.state);
     this.#tell({ kind: 'oem-reply', deviceId, reply }, `cloud/${oem}`);
   }
 

@@ -14,6 +14,7 @@ import type { CoreSettings } from '../../core/settings.ts';
 import { restoreState, snapshotOf } from '../../core/snapshot.ts';
 import type { Destination, OutboxEvent } from '../../domain/destination.ts';
 import { InputError, InvariantError, invariant } from '../../domain/errors.ts';
+import type { Fact } from '../../domain/fact.ts';
 import type { Scheduler } from '../../ports/clock.ts';
 import type { Journal, JournalEntry, StoredReply } from '../../ports/journal.ts';
 import { eventsOf } from './outbox.ts';
@@ -70,9 +71,13 @@ export class Host implements Service {
   readonly #o: HostOptions;
   readonly #running = new Map<string, Running>();
   readonly #listeners = new Map<string, Set<(event: OutboxEvent) => void>>();
+  /** As the durable entries have them. */
+  readonly #destinations = new Map<string, Destination>();
+  #folded: (FoldedAll & { readonly given: Set<string> }) | null = null;
   #sinceSnapshot = 0;
-  #snapshotUnderWay = false;
+  #snapshotting: Promise<void> | null = null;
   #snapshotTrouble: string | null = null;
+  #closing: Promise<void> | null = null;
 
   constructor(options: HostOptions) {
     this.#o = options;
@@ -95,10 +100,13 @@ export class Host implements Service {
   }
 
   async begin(): Promise<void> {
-    const folded = this.#foldAll();
-    this.#open(REGISTRY, folded.get(REGISTRY) ?? null);
+    const all = this.#foldAll();
+    this.#open(REGISTRY, this.#foldedOf(all, REGISTRY));
     for (const w of this.registry.state.workspaces.values()) {
-      if (w.environment === 'sandbox') this.#open(w.workspaceId, folded.get(w.workspaceId) ?? null);
+      if (w.environment === 'sandbox') this.#open(w.workspaceId, this.#foldedOf(all, w.workspaceId));
+    }
+    for (const { plant } of this.#running.values()) {
+      for (const d of plant.state.destinations.values()) this.#destinations.set(d.destinationId, d);
     }
     this.catchUp();
     for (const { plant, outside } of this.#running.values()) this.#startOne(plant, outside);
@@ -113,6 +121,10 @@ export class Host implements Service {
 
   async submit(s: Submission): Promise<Submitted> {
     const { input, actor, requestId, workspaceId, reply } = s;
+    if (workspaceId !== null && !this.#isFurnished(workspaceId)) {
+      const wanting = await this.#furnish(workspaceId);
+      if (wanting !== null) return wanting;
+    }
     const plant = workspaceId === null ? this.#plant(REGISTRY).plant : this.#livePlantOf(workspaceId);
     const done = await plant.submit({ input, origin: { workspaceId, actor, requestId }, reply });
     if (done.kind === 'done' && input.kind === 'create-workspace') await this.#furnish(input.workspace.workspaceId);
@@ -131,13 +143,18 @@ export class Host implements Service {
     const set = this.#listeners.get(workspaceId) ?? new Set();
     set.add(onEvent);
     this.#listeners.set(workspaceId, set);
-    return () => void set.delete(onEvent);
+    return () => {
+      set.delete(onEvent);
+      if (set.size === 0 && this.#listeners.get(workspaceId) === set) this.#listeners.delete(workspaceId);
+    };
   }
 
   clockOf(workspaceId: string): TestClock | null {
     const workspace = this.registry.state.workspaces.get(workspaceId);
     if (workspace === undefined) return null;
-    return this.#running.get(plantIdOf(workspace))?.outside.clock ?? null;
+    const running = this.#running.get(plantIdOf(workspace));
+    const clock = running?.outside.clock ?? null;
+    return running === undefined || clock === null ? null : keptClock(clock, running.plant);
   }
 
   /** The clock of a workspace. */
@@ -165,13 +182,21 @@ export class Host implements Service {
     return { status: Object.values(parts).every((p) => p.ok) ? 'ok' : 'degraded', parts };
   }
 
-  /** Takes nothing more, lets what is decided reach the disk, and lets everything go. */
-  async close(): Promise<void> {
-    for (const { outside } of this.#running.values()) await outside.stop();
-    for (const { plant } of this.#running.values()) await plant.close();
+  /** Takes nothing more, lets what is decided reach the disk and leave, and lets everything go. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const all = [...this.#running.values()];
+    await Promise.all(all.map(({ plant }) => plant.close()));
+    const stopped = await Promise.allSettled(all.map(({ outside }) => outside.stop()));
+    await this.#snapshotting;
     if (this.#o.journal.health().kind === 'ok') await this.#snapshot();
     await this.#o.outbox.close();
     await this.#o.journal.close();
+    for (const result of stopped) if (result.status === 'rejected') throw result.reason;
   }
 
   #plant(plantId: string): Running {
@@ -186,9 +211,9 @@ export class Host implements Service {
     return this.#plant(plantIdOf(workspace)).plant;
   }
 
-  #open(plantId: string, folded: Folded | null): Running {
-    let first = folded;
-    const lastMs = folded === null || folded.lastMs === Number.NEGATIVE_INFINITY ? null : folded.lastMs;
+  #open(plantId: string, folded: Folded): Running {
+    let first: Folded | null = folded;
+    const lastMs = folded.lastMs === Number.NEGATIVE_INFINITY ? null : folded.lastMs;
     const outside = this.#o.outside(plantId, lastMs);
     const plant = new LivePlant({
       plantId,
@@ -196,7 +221,7 @@ export class Host implements Service {
       journal: this.#o.journal,
       settings: this.#o.settings,
       fold: () => {
-        const state = first ?? this.#foldAll().get(plantId) ?? this.#empty();
+        const state = first ?? this.#foldAnew(plantId);
         first = null;
         return state;
       },
@@ -219,53 +244,82 @@ export class Host implements Service {
     plant.start();
   }
 
-  /** A sandbox gets its plant, and its plant knows the workspace; after a crash in between, at the next start. */
-  async #furnish(workspaceId: string): Promise<void> {
+  /**
+   * A sandbox gets its plant, and its plant knows the workspace; after a crash or a stall in between, at the next start or
+   * request. @returns why it cannot have it now; null = it has, or needs none
+   */
+  async #furnish(workspaceId: string): Promise<Extract<Submitted, { kind: 'unavailable' }> | null> {
     const workspace = this.registry.state.workspaces.get(workspaceId);
-    if (workspace?.environment !== 'sandbox') return;
+    if (workspace?.environment !== 'sandbox' || this.#closing !== null) return null;
     if (!this.#running.has(workspaceId)) {
-      const { plant, outside } = this.#open(workspaceId, null);
+      const { plant, outside } = this.#open(workspaceId, this.#nothing(this.#o.journal.lastSeq()));
       this.#startOne(plant, outside);
     }
     const { plant } = this.#plant(workspaceId);
-    if (plant.state.workspaces.has(workspaceId)) return;
+    if (plant.state.workspaces.has(workspaceId)) return null;
     const origin = { workspaceId, actor: 'system', requestId: null };
-    await plant.submit({ input: { kind: 'create-workspace', workspace }, origin, reply: null });
+    const done = await plant.submit({ input: { kind: 'create-workspace', workspace }, origin, reply: null });
+    return done.kind === 'unavailable' ? done : null;
   }
 
-  #empty(): Folded {
-    return { core: new Core(this.#o.settings), lastMs: Number.NEGATIVE_INFINITY };
+  #isFurnished(workspaceId: string): boolean {
+    const plant = this.plantOf(workspaceId);
+    return plant?.plantId === REGISTRY || plant?.state.workspaces.has(workspaceId) === true;
+  }
+
+  #nothing(seq: number): Folded {
+    return { core: new Core(this.#o.settings), lastMs: Number.NEGATIVE_INFINITY, seq };
+  }
+
+  /** A plant for a stall. A disk that takes nothing stalls every plant in the same turn: one reading serves all of them. */
+  #foldAnew(plantId: string): Folded {
+    const known = this.#folded;
+    if (known === null || known.given.has(plantId) || known.seq < this.#o.journal.lastSeq()) {
+      const made = { ...this.#foldAll(), given: new Set<string>() };
+      this.#folded = made;
+      setImmediate(() => {
+        if (this.#folded === made) this.#folded = null;
+      });
+    }
+    const all = this.#folded;
+    invariant(all !== null, 'it was folded just now');
+    all.given.add(plantId);
+    return this.#foldedOf(all, plantId);
+  }
+
+  #foldedOf({ plants, seq }: FoldedAll, plantId: string): Folded {
+    const found = plants.get(plantId);
+    return found === undefined ? this.#nothing(seq) : { ...found, seq };
   }
 
   /** Every plant as the journal has it. */
-  #foldAll(): Map<string, Folded> {
-    const { journal } = this.#o;
-    const { folded, seq } = this.#unpacked();
-    for (const { plantId, facts, atMs } of journal.read(seq + 1)) {
-      const { core } = folded.get(plantId) ?? this.#empty();
-      core.replay(facts, atMs);
-      folded.set(plantId, { core, lastMs: atMs });
+  #foldAll(): FoldedAll {
+    const { plants, seq: from } = this.#unpacked();
+    let seq = from;
+    for (const entry of this.#o.journal.read(from + 1)) {
+      const { core } = plants.get(entry.plantId) ?? this.#nothing(0);
+      core.replay(entry.facts, entry.atMs);
+      plants.set(entry.plantId, { core, lastMs: entry.atMs });
+      seq = entry.seq;
     }
-    return folded;
+    return { plants, seq };
   }
 
   /** What the newest snapshot holds; nothing when it is of another build's form: then the journal is folded whole. */
-  #unpacked(): { readonly folded: Map<string, Folded>; readonly seq: number } {
+  #unpacked(): FoldedAll {
     const { journal, settings } = this.#o;
     const snapshot = journal.snapshot();
-    const folded = new Map<string, Folded>();
+    const plants: FoldedAll['plants'] = new Map();
     try {
       for (const [plantId, kept] of Object.entries(snapshot?.plants ?? {})) {
         const { state, lastMs } = readSnapshot(kept);
-        folded.set(plantId, {
-          core: new Core(settings, restoreState(state)),
-          lastMs: lastMs ?? Number.NEGATIVE_INFINITY,
-        });
+        const core = new Core(settings, restoreState(state));
+        plants.set(plantId, { core, lastMs: lastMs ?? Number.NEGATIVE_INFINITY });
       }
-      return { folded, seq: snapshot?.seq ?? 0 };
+      return { plants, seq: snapshot?.seq ?? 0 };
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      return { folded: new Map(), seq: 0 };
+      return { plants: new Map(), seq: 0 };
     }
   }
 
@@ -279,16 +333,12 @@ export class Host implements Service {
   }
 
   #tellDestinations(): void {
-    const all = [...this.#running.values()].flatMap(({ plant }) => [...plant.state.destinations.values()]);
-    this.#o.outbox.setDestinations(all);
+    this.#o.outbox.setDestinations([...this.#destinations.values()]);
   }
 
   #onDurable(entry: JournalEntry): void {
     const { plant, outside } = this.#plant(entry.plantId);
-    if (entry.facts.some((f) => f.type.startsWith('destination.'))) this.#tellDestinations();
-    for (const f of entry.facts) {
-      if (f.type === 'destination.changed' && f.destination.enabled) this.#o.outbox.enable(f.destination.destinationId);
-    }
+    this.#takeDestinations(entry.facts);
     const events = eventsOf(entry, plant.state);
     this.#o.outbox.offer(events, entry.seq);
     for (const event of events) {
@@ -296,30 +346,67 @@ export class Host implements Service {
     }
     outside.onFacts(entry.facts);
     this.#sinceSnapshot += 1;
-    if (this.#sinceSnapshot >= (this.#o.snapshotEvery ?? SNAPSHOT_EVERY)) void this.#snapshot();
+    if (this.#sinceSnapshot < (this.#o.snapshotEvery ?? SNAPSHOT_EVERY) || this.#snapshotting !== null) return;
+    this.#snapshotting = this.#snapshot().finally(() => {
+      this.#snapshotting = null;
+    });
+  }
+
+  #takeDestinations(facts: readonly Fact[]): void {
+    let changed = false;
+    for (const fact of facts) {
+      if (fact.type === 'destination.created' || fact.type === 'destination.changed') {
+        this.#destinations.set(fact.destination.destinationId, fact.destination);
+        changed = true;
+      } else if (fact.type === 'destination.deleted')
+        changed = this.#destinations.delete(fact.destinationId) || changed;
+    }
+    if (!changed) return;
+    this.#tellDestinations();
+    for (const f of facts) {
+      if (f.type === 'destination.changed' && f.destination.enabled) this.#o.outbox.enable(f.destination.destinationId);
+    }
   }
 
   /**
    * The state in memory is ahead of the disk by what waits: it is the state at that number once that is durable, which
-   * the journal checks before it keeps the snapshot.
+   * the journal checks before it keeps the snapshot. At the start of a turn every refusal so far has reached its plant.
    */
   async #snapshot(): Promise<void> {
-    if (this.#snapshotUnderWay) return;
-    this.#snapshotUnderWay = true;
     this.#sinceSnapshot = 0;
+    await new Promise<void>((done) => setImmediate(done));
     try {
+      const all = [...this.#running.values()];
+      const inexact = all.find(({ plant }) => !plant.isExact);
+      if (inexact !== undefined) throw new Error(`plant ${inexact.plant.plantId} is stalled`);
       const seq = this.#o.journal.lastSeq() + this.#o.journal.pending();
-      const plants = Object.fromEntries([...this.#running].map(([id, { plant }]) => [id, snapshotOfPlant(plant)]));
+      const plants = Object.fromEntries(all.map(({ plant }) => [plant.plantId, snapshotOfPlant(plant)]));
       await this.#o.journal.writeSnapshot(plants, seq);
       this.#snapshotTrouble = null;
     } catch (error) {
       // Without it a start takes longer; nothing is lost.
       this.#snapshotTrouble = error instanceof Error ? error.message : String(error);
-    } finally {
-      this.#snapshotUnderWay = false;
     }
   }
 }
+
+interface FoldedAll {
+  readonly plants: Map<string, Omit<Folded, 'seq'>>;
+  /** Number of the last entry that is in them. */
+  readonly seq: number;
+}
+
+/** How far a test clock was set forward is recorded, so that after a crash it is not earlier than it was. */
+const keptClock = (clock: TestClock, plant: LivePlant): TestClock => ({
+  nowMs: () => clock.nowMs(),
+  isFrozen: () => clock.isFrozen(),
+  freeze: () => clock.freeze(),
+  resume: () => clock.resume(),
+  advanceTo: async (atMs) => {
+    await clock.advanceTo(atMs);
+    await plant.keepTime();
+  },
+});
 
 const plantIdOf = (w: { readonly workspaceId: string; readonly environment?: 'production' | 'sandbox' }): string =>
   w.environment === 'sandbox' ? w.workspaceId : REGISTRY;

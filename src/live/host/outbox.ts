@@ -1,5 +1,7 @@
 import { idsOf, workspaceOf } from '../../core/ownership.ts';
 import type { CoreState } from '../../core/state.ts';
+import type { ApplianceCommand } from '../../domain/applianceCommand.ts';
+import type { Command } from '../../domain/command.ts';
 import type { OutboxEvent } from '../../domain/destination.ts';
 import type { Fact } from '../../domain/fact.ts';
 import { isoUtc } from '../../domain/time.ts';
@@ -18,15 +20,21 @@ export function eventsOf(entry: JournalEntry, state: CoreState): OutboxEvent[] {
     const workspaceId = workspaceOf(ids, state);
     if (workspaceId === null) return [];
     const deviceId = ids.get('device') ?? deviceOfCommand(ids.get('command'), state);
-    const deviceType = deviceId === undefined ? null : (state.devices.get(deviceId)?.device.kind ?? null);
+    const deviceType = deviceId === undefined ? null : kindOf(deviceId, state);
     const { type, version, data } = told;
     const head = { seq: entry.seq, index, workspaceId, type, version, deviceType, timestampMs: entry.atMs };
     return [{ ...head, data: { workspaceId, ...data } }];
   });
 }
 
+const commandOf = (commandId: string, state: CoreState): Command | ApplianceCommand | undefined =>
+  (state.commands.get(commandId) ?? state.applianceCommands.get(commandId))?.command;
+
 const deviceOfCommand = (commandId: string | undefined, state: CoreState): string | undefined =>
-  commandId === undefined ? undefined : state.commands.get(commandId)?.command.deviceId;
+  commandId === undefined ? undefined : commandOf(commandId, state)?.deviceId;
+
+const kindOf = (deviceId: string, state: CoreState): string | null =>
+  state.devices.get(deviceId)?.device.kind ?? state.appliances.get(deviceId)?.appliance.kind ?? null;
 
 interface Told {
   readonly type: string;
@@ -52,6 +60,7 @@ const AS_THEY_ARE: Readonly<Record<string, string>> = {
 function tell(fact: Fact, entry: JournalEntry, state: CoreState): Told | null {
   switch (fact.type) {
     case 'command.ended':
+    case 'appliance.command-ended':
       return commandEnded(fact, entry, state);
     case 'enrollment.changed':
       return enrollmentChanged(fact);
@@ -69,7 +78,12 @@ function tell(fact: Fact, entry: JournalEntry, state: CoreState): Told | null {
           sampledAt: isoUtc(fact.sampledAtMs),
         },
       };
-    case 'device.reachable': {
+    case 'appliance.connected': {
+      const device = fact.appliance;
+      return { type: 'device.discovered', version: '1.0.0', data: { deviceId: device.deviceId, device } };
+    }
+    case 'device.reachable':
+    case 'appliance.reachable': {
       const type = fact.reachable ? 'device.updated' : 'device.disconnected';
       return { type, version: '1.0.0', data: { deviceId: fact.deviceId, reachable: fact.reachable, reason: fact.why } };
     }
@@ -88,11 +102,11 @@ function tell(fact: Fact, entry: JournalEntry, state: CoreState): Told | null {
 
 /** The vendor knows two ends; which of the eight it was, and why, stands beside it. */
 function commandEnded(
-  fact: Extract<Fact, { type: 'command.ended' }>,
+  fact: Extract<Fact, { type: 'command.ended' | 'appliance.command-ended' }>,
   entry: JournalEntry,
   state: CoreState,
 ): Told | null {
-  const command = state.commands.get(fact.commandId)?.command;
+  const command = commandOf(fact.commandId, state);
   if (command === undefined) return null;
   const { status, reason, detail } = fact.outcome;
   const data = {

@@ -1,5 +1,6 @@
 import Database from 'libsql';
 import type { Metric, TelemetryHistory, TimeRange } from '../../api/service.ts';
+import type { ApplianceState } from '../../domain/appliance.ts';
 import { type BatteryState, chargingStateOf, gridStatusOf } from '../../domain/battery.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_HOUR } from '../../domain/units.ts';
 import type { RawPoint } from '../../ports/field.ts';
@@ -25,10 +26,13 @@ CREATE TABLE IF NOT EXISTS state(device TEXT NOT NULL, at_ms INTEGER NOT NULL, c
 CREATE TABLE IF NOT EXISTS point(device TEXT NOT NULL, at_ms INTEGER NOT NULL, type TEXT NOT NULL, idx INTEGER NOT NULL,
   value REAL, flags INTEGER NOT NULL, quality TEXT NOT NULL, source TEXT NOT NULL,
   PRIMARY KEY(device, at_ms, type, idx, source)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS appliance(device TEXT NOT NULL, at_ms INTEGER NOT NULL, state TEXT NOT NULL,
+  PRIMARY KEY(device, at_ms)) STRICT, WITHOUT ROWID;
 `;
 
 export interface TelemetrySink extends TelemetryHistory {
   addState(deviceId: string, state: BatteryState): void;
+  addApplianceState(deviceId: string, state: ApplianceState): void;
   addPoints(deviceId: string, points: readonly RawPoint[]): void;
   close(): void;
 }
@@ -42,9 +46,11 @@ class Store implements TelemetrySink {
   readonly #db;
   readonly #addState;
   readonly #addPoint;
+  readonly #addAppliance;
   readonly #wallMs: () => EpochMs;
   #states: (readonly [string, BatteryState])[] = [];
   #points: (readonly [string, RawPoint])[] = [];
+  #appliances: (readonly [string, ApplianceState])[] = [];
   readonly #timer: NodeJS.Timeout;
   #prunedMs = Number.NEGATIVE_INFINITY;
 
@@ -56,6 +62,7 @@ class Store implements TelemetrySink {
     this.#db.exec(TABLES);
     this.#addState = this.#db.prepare('INSERT OR REPLACE INTO state VALUES (?,?,?,?,?,?,?,?,?)');
     this.#addPoint = this.#db.prepare('INSERT OR REPLACE INTO point VALUES (?,?,?,?,?,?,?,?)');
+    this.#addAppliance = this.#db.prepare('INSERT OR REPLACE INTO appliance VALUES (?,?,?)');
     this.#timer = setInterval(() => this.#tryFlush(), FLUSH_MS);
     this.#timer.unref();
   }
@@ -63,6 +70,11 @@ class Store implements TelemetrySink {
   addState(deviceId: string, state: BatteryState): void {
     this.#states.push([deviceId, state]);
     if (this.#states.length >= BUFFER_MAX) this.#tryFlush();
+  }
+
+  addApplianceState(deviceId: string, state: ApplianceState): void {
+    this.#appliances.push([deviceId, state]);
+    if (this.#appliances.length >= BUFFER_MAX) this.#tryFlush();
   }
 
   addPoints(deviceId: string, points: readonly RawPoint[]): void {
@@ -76,6 +88,14 @@ class Store implements TelemetrySink {
       .prepare('SELECT * FROM state WHERE device = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms DESC LIMIT ?')
       .all(deviceId, range.fromMs, range.toMs, Math.min(range.limit, ROWS_MAX)) as StateRow[];
     return rows.map(stateOf).reverse();
+  }
+
+  applianceStates(deviceId: string, range: TimeRange): readonly ApplianceState[] {
+    this.#tryFlush();
+    const rows = this.#db
+      .prepare('SELECT state FROM appliance WHERE device = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms DESC LIMIT ?')
+      .all(deviceId, range.fromMs, range.toMs, Math.min(range.limit, ROWS_MAX)) as { readonly state: string }[];
+    return rows.map(({ state }) => JSON.parse(state) as ApplianceState).reverse();
   }
 
   points(deviceId: string, range: TimeRange): readonly RawPoint[] {
@@ -106,13 +126,16 @@ class Store implements TelemetrySink {
   #tryFlush(): void {
     const states = this.#states;
     const points = this.#points;
-    if (states.length === 0 && points.length === 0) return;
+    const appliances = this.#appliances;
+    if (states.length + points.length + appliances.length === 0) return;
     this.#states = [];
     this.#points = [];
+    this.#appliances = [];
     try {
       this.#db.transaction(() => {
         for (const [id, s] of states) this.#addState.run(...stateRow(id, s));
         for (const [id, p] of points) this.#addPoint.run(...pointRow(id, p));
+        for (const [id, s] of appliances) this.#addAppliance.run(id, Math.round(s.sampledAtMs), JSON.stringify(s));
       })();
       this.#prune();
     } catch {
@@ -126,6 +149,7 @@ class Store implements TelemetrySink {
     this.#prunedMs = nowMs;
     this.#db.prepare('DELETE FROM state WHERE at_ms < ?').run(nowMs - RETENTION_MS);
     this.#db.prepare('DELETE FROM point WHERE at_ms < ?').run(nowMs - RETENTION_MS);
+    this.#db.prepare('DELETE FROM appliance WHERE at_ms < ?').run(nowMs - RETENTION_MS);
   }
 }
 

@@ -137,6 +137,7 @@ export class LiveJournal implements Journal {
   #health: JournalHealth = { kind: 'ok' };
   #queue: Waiting[] = [];
   #queueOctets = 0;
+  #isOver = false;
   #underWay: readonly Waiting[] = [];
   #pumpSoon = false;
   #closing: Promise<void> | null = null;
@@ -163,13 +164,23 @@ export class LiveJournal implements Journal {
     if (this.#health.kind !== 'ok') return refused(this.#health.kind, this.#health.why);
     const grouped = groupEntry(entry);
     const octets = grouped.body.length + (grouped.reply?.body.length ?? 0);
-    if (this.pending() >= queueMax || this.#queueOctets + octets > queueOctetsMax) {
+    if (this.#isOver || this.pending() >= queueMax || this.#queueOctets + octets > queueOctetsMax) {
+      this.#overUntilNextTurn();
       return refused('overload', `${this.pending()} entries, ${this.#queueOctets} octets wait for the disk`);
     }
     return new Promise((settle) => {
       this.#queue.push({ entry: grouped, octets, settle });
       this.#queueOctets += octets;
       this.#pump();
+    });
+  }
+
+  /** What comes in the same turn was decided by those who do not know of the refusal yet. */
+  #overUntilNextTurn(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    globalThis.setImmediate(() => {
+      this.#isOver = false;
     });
   }
 

@@ -78,6 +78,11 @@ describe('a command of the wrong form', () => {
     expect(mode.body.errors[0]).toMatchObject({ found: '"dischrge"', didYouMean: 'discharge' });
   });
 
+  test('a leap second is named as such', async () => {
+    const reply = await refused({ deviceId, input, endsAt: '2024-12-31T23:59:60Z' });
+    expect(reply.body.errors[0].expected).toContain('leap second');
+  });
+
   test('both instants of a doubled local time are named, and the maximum of the device', async () => {
     const doubled = await refused({ deviceId, input, endsAt: '2024-11-03T01:30[America/Los_Angeles]' });
     expect(doubled.body.errors[0].expected).toContain('2024-11-03T08:30:00Z or 2024-11-03T09:30:00Z');
@@ -202,6 +207,11 @@ describe('a path, a method, a query', () => {
     const page = await api.get('/v1/devices?limit=1', { key: tenant.key });
     const cursor: string = page.body.nextCursor;
     expect((await api.get(`/v1/sites?cursor=${cursor}`, { key: tenant.key })).status).toBe(400);
+    for (let n = 0; n < 2; n++) await api.post('/v1/commands', { deviceId: a, input }, { key: tenant.key });
+    await api.post('/v1/commands', { deviceId: b, input }, { key: tenant.key });
+    const commands = (await api.get(`/v1/devices/${a}/commands?limit=1`, { key: tenant.key })).body.nextCursor;
+    expect((await api.get(`/v1/devices/${a}/commands?cursor=${commands}`, { key: tenant.key })).status).toBe(200);
+    expect((await api.get(`/v1/devices/${b}/commands?cursor=${commands}`, { key: tenant.key })).status).toBe(400);
     const next = await api.get(`/v1/devices?limit=1&cursor=${cursor}`, { key: tenant.key });
     expect(next.body.data[0].id).not.toBe(page.body.data[0].id);
   });

@@ -301,6 +301,8 @@ describe('who may give what', () => {
     expect((await make(['write:commands'], admin)).body.code).toBe('forbidden');
     expect((await make(['approve:control'])).body.code).toBe('forbidden');
     expect((await make(['approve:control'], OPERATOR_KEY)).status).toBe(201);
+    const approver: string = (await make(['approve:control', 'admin:workspace'], OPERATOR_KEY)).body.secret;
+    expect((await make(['approve:control'], approver)).body.code).toBe('forbidden');
     expect((await make(['admin:service'], OPERATOR_KEY)).body.code).toBe('forbidden');
   });
 

@@ -132,6 +132,10 @@ describe('destinations', () => {
     expect(read.body).not.toHaveProperty('secret');
     expect(read.body.headers).toEqual(['X-Site']);
     expect(JSON.stringify(api.service.entries)).not.toContain(made.body.secret);
+    const again = { key: tenant.key, headers: { 'idempotency-key': 'dst' } };
+    const first = await api.post('/v1/destinations', destination(), again);
+    const second = await api.post('/v1/destinations', destination(), again);
+    expect(second.body).toEqual({ ...first.body, secret: null });
     const rotated = await post(`/v1/destinations/${made.body.id}/secret`);
     expect(rotated.body.secret).not.toBe(made.body.secret);
   });

@@ -194,16 +194,19 @@ describe('setting back', () => {
     expect(r.shown(CAR ?? 0)).toMatchObject({ chargeLimit: 80 });
   });
 
-  test('what a refused command had replaced is set back as before', () => {
-    const r = new ApplianceRig();
+  test.each([
+    ['expired', { tokenDown: true, tokenLifetimeMs: MINUTE }],
+    ['failed', { swallowRatio: 1 }],
+  ])('what a command that %s had replaced is set back as before', (status, trouble) => {
+    const r = new ApplianceRig({ behaviour: { tokenLifetimeMs: MINUTE } });
     r.run(PERIOD);
     r.command('car', limit(60), { forMs: HOUR });
     r.run(15 * MINUTE);
-    r.cloud.setBehaviour({ down: true });
+    r.cloud.setBehaviour(trouble);
     const second = r.command('car', limit(50), { notAfterMs: 2 * MINUTE });
-    r.run(5 * MINUTE);
-    expect(r.standing(second)[0]).toBe('expired');
-    r.cloud.setBehaviour({ down: false });
+    r.run(15 * MINUTE);
+    expect(r.standing(second)[0]).toBe(status);
+    r.cloud.setBehaviour({ tokenDown: false, swallowRatio: 0 });
     r.run(HOUR);
     expect(r.shown(CAR ?? 0)).toMatchObject({ chargeLimit: 80 });
   });
@@ -231,17 +234,28 @@ describe('setting back', () => {
 
 describe('after a restart', () => {
   test('a setting that may have left is said again under its job, and has one effect', () => {
-    const r = new ApplianceRig({ link: { replyLossRatio: 1 } });
+    const r = new ApplianceRig({ link: { delayMinMs: 1_000 } });
     const id = r.command('car', limit(60));
-    r.run(5_000);
-    const quiet = new ApplianceRig();
-    quiet.mute = true;
-    const unsent = quiet.command('car', limit(60));
-    quiet.restart();
-    quiet.run(2 * PERIOD + MINUTE);
-    expect(quiet.standing(unsent)).toEqual(['succeeded', 'effect_seen']);
-    expect(quiet.jobs.map((j) => [j.kind, j.jobId, j.kind === 'set' && j.resume])).toEqual([['set', 'job-1', true]]);
+    r.run(3_500);
+    expect(r.cloud.orders('v-car')).toHaveLength(1);
     expect(r.standing(id)).toEqual(['sent']);
+    r.restart();
+    r.run(2 * PERIOD + MINUTE);
+    expect(r.standing(id)).toEqual(['succeeded', 'effect_seen']);
+    expect(r.jobs.map((j) => [j.jobId, j.kind === 'set' && j.resume])).toEqual([
+      ['job-1', undefined],
+      ['job-1', true],
+    ]);
+    expect(r.cloud.orders('v-car').map((o) => o.effects)).toEqual([1]);
+  });
+
+  test('a setting that was recorded and never left is sent', () => {
+    const r = new ApplianceRig();
+    r.mute = true;
+    const id = r.command('car', limit(60));
+    r.restart();
+    r.run(2 * PERIOD + MINUTE);
+    expect(r.standing(id)).toEqual(['succeeded', 'effect_seen']);
   });
 
   test('the state is the fold of the facts, snapshot or not', () => {
