@@ -1,16 +1,17 @@
 import { type Command, Option } from 'commander';
 import type { Behaviour } from '../../simulators/oem/behaviour.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
-import type { BatteryOem } from '../../src/ports/oem.ts';
+import type { OemId } from '../../src/ports/oem.ts';
 import { createCloudWorld, DEVICES_MAX } from '../cloud/cloudWorld.ts';
+import { createOpenWorld } from '../cloud/openWorld.ts';
 import { CloudServer } from '../cloud/server.ts';
 import { randomSource } from '../kernel/random.ts';
 import { integer, portNumber } from './dnp3Args.ts';
 import { onSignal } from './dnp3Signals.ts';
 import type { CliIo, GlobalOptions } from './program.ts';
 
-/** `vpp cloud`: a maker's cloud with batteries behind it, on a socket, for any client. */
-const OEMS: readonly BatteryOem[] = ['enphase', 'solaredge', 'tesla'];
+/** `vpp cloud`: a maker's cloud with devices behind it, on a socket, for any client. */
+const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla', 'open'];
 const SECONDS_MAX = 86_400 * 365;
 
 interface CloudFlags extends GlobalOptions {
@@ -29,14 +30,14 @@ export function addCloudCommands(
   program: Command,
   to: { readonly io: CliIo; readonly globals: () => GlobalOptions; readonly finish: (code: number) => void },
 ): void {
-  const group = program.command('cloud').description("a maker's cloud with simulated batteries, on a socket");
+  const group = program.command('cloud').description("a maker's cloud with simulated devices, on a socket");
   for (const oem of OEMS) {
     group
       .command(oem)
       .description(`serve the ${oem} API; prints its address, credentials and devices as JSON`)
       .option('--host <host>', 'address to listen on', '127.0.0.1')
       .option('--port <n>', 'port to listen on, 0 = any free one', portNumber, 0)
-      .option('--devices <n>', 'batteries behind it', integer(1, DEVICES_MAX, 'devices'), 10)
+      .option('--devices <n>', 'devices behind it', integer(1, DEVICES_MAX, 'devices'), 10)
       .option('--seed <seed>', 'what fixes delays, failures and the homes', '1')
       .addOption(new Option('--program <id...>', 'programs that the cloud knows').default(['program-1'], 'program-1'))
       .option(
@@ -51,28 +52,33 @@ export function addCloudCommands(
   }
 }
 
-async function cloudCommand(io: CliIo, oem: BatteryOem, flags: CloudFlags): Promise<number> {
+async function cloudCommand(io: CliIo, oem: OemId, flags: CloudFlags): Promise<number> {
   const say = (text: string): void => {
     if (flags.quiet !== true) io.err(`${text}\n`);
   };
   const clock = new SteppedClock();
   const random = randomSource(flags.seed);
-  const world = createCloudWorld({
-    oem,
-    scheduler: clock,
-    random,
-    devices: flags.devices,
-    programIds: flags.program,
-    enrolled: flags.enrollSeconds === undefined,
-    behaviour: behaviourOf(flags),
-  });
+  const { devices } = flags;
+  const behaviour = behaviourOf(flags);
+  const world =
+    oem === 'open'
+      ? createOpenWorld({ scheduler: clock, random, devices, behaviour })
+      : createCloudWorld({
+          oem,
+          scheduler: clock,
+          random,
+          devices,
+          programIds: flags.program,
+          enrolled: flags.enrollSeconds === undefined,
+          behaviour,
+        });
   const { host, port } = flags;
   const server = await CloudServer.listen({ world, scheduler: clock, random: random('faults'), host, port });
   const { credentials, deviceIds } = world;
   io.out(
     `${JSON.stringify({ oem, url: server.url, credentials, programs: flags.program, devices: deviceIds, testbed: `${server.url}/testbed/state` })}\n`,
   );
-  say(`${flags.devices} batteries behind ${oem} on ${server.url} (seed ${flags.seed}); Ctrl-C ends it`);
+  say(`${devices} devices behind ${oem} on ${server.url} (seed ${flags.seed}); Ctrl-C ends it`);
   if (!host.startsWith('127.') && host !== '::1' && host !== 'localhost')
     say('warning: open to the network; its credentials are known to everybody, and so is /testbed');
   const { promise } = onSignal();

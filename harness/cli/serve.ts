@@ -79,17 +79,19 @@ async function serveDemo(r: {
   const { io, say, config, seed } = r;
   guardLoopback(config);
   const demo = await openDemo({ config, seed });
-  const { service, clouds, site, keys } = demo;
+  const { service, clouds, open, site, keys } = demo;
   const devices = Object.fromEntries([...clouds].map(([oem, c]) => [oem, c.world.deviceIds]));
   const urls = Object.fromEntries([...clouds].map(([oem, c]) => [oem, c.url]));
   const { host, port } = site.address;
   const siteUrl = `dnp3://${host}:${port}`;
+  const kinds = open.world.deviceIds.map((id, i) => ({ id, kind: open.world.fleet.kind(i) }));
   const told = {
     url: service.url,
     data: config.data,
     keys,
     clouds: urls,
     devices,
+    open: { url: open.url, devices: kinds },
     site: siteUrl,
     ...DEMO,
     tag: DEMO_TAG,
@@ -99,6 +101,7 @@ async function serveDemo(r: {
   for (const [oem, cloud] of clouds) {
     say(`${oem.padEnd(10)} ${cloud.url}   batteries ${cloud.world.deviceIds.join(', ')}`);
   }
+  say(`${'open'.padEnd(10)} ${open.url}   ${kinds.map(({ id, kind }) => `${kind} ${id}`).join(', ')}`);
   say(`site       ${siteUrl}   10 MW, 40 MWh`);
   say(`keys       ana ${keys.ana}\n           ben ${keys.ben}   (the second person for approvals)`);
   const env = join(config.data, 'demo.env');

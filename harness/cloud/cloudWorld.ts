@@ -1,6 +1,6 @@
 import { createFleet, type Fleet } from '../../simulators/battery/fleet.ts';
 import type { Behaviour } from '../../simulators/oem/behaviour.ts';
-import type { CloudCounts, CloudCredentials, CloudProgram, OemCloud } from '../../simulators/oem/cloud.ts';
+import type { CloudCredentials, CloudProgram, OemCloud } from '../../simulators/oem/cloud.ts';
 import { createEnphaseCloud } from '../../simulators/oem/enphase.ts';
 import { createSolaredgeCloud } from '../../simulators/oem/solaredge.ts';
 import { createTeslaCloud, type TeslaSettings } from '../../simulators/oem/tesla.ts';
@@ -12,6 +12,7 @@ import type { DeviceControl, FleetPort } from '../../src/ports/device.ts';
 import type { BatteryOem } from '../../src/ports/oem.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import { makeHomes, STEP_MS } from './homes.ts';
+import type { ServedWorld, StormPlace, WorldShown } from './served.ts';
 
 /**
  * One simulated cloud with the batteries behind it, and what a test may do to them and ask of them. No sockets here:
@@ -71,25 +72,18 @@ export interface DeviceShown {
   readonly settings: TeslaSettings | null;
 }
 
-export interface CloudShown {
+export interface CloudShown extends WorldShown {
   readonly oem: BatteryOem;
-  readonly nowMs: EpochMs;
-  readonly counts: CloudCounts;
-  readonly behaviour: Behaviour;
   readonly devices: readonly DeviceShown[];
 }
 
-export interface CloudWorld {
+export interface CloudWorld extends ServedWorld {
   readonly oem: BatteryOem;
   readonly cloud: OemCloud;
   readonly fleet: Fleet;
   readonly credentials: CloudCredentials;
-  readonly deviceIds: readonly string[];
-  /** Position in the fleet; null = no such device. */
-  indexOf(vendorDeviceId: string): number | null;
-  addProgram(programId: string): void;
-  /** Begins or ends a storm at once: the cloud's storm mode for the devices of a zone, or for one. */
-  storm(where: { readonly zone: string } | { readonly vendorDeviceId: string }, active: boolean): string;
+  readonly addProgram: (programId: string) => void;
+  readonly storm: (where: StormPlace, active: boolean) => string;
   shown(): CloudShown;
 }
 
@@ -97,7 +91,7 @@ export const DEVICES_MAX = 10_000;
 export const CONTROLS_KEPT = 100;
 const STORM_MS = 365 * 86_400_000;
 /** Simulated; nobody's real ones look like this. */
-const CREDENTIALS: CloudCredentials = {
+export const CREDENTIALS: CloudCredentials = {
   clientId: 'vpp-testbed',
   clientSecret: 'simulated-secret',
   apiKey: 'simulated-key',
@@ -141,6 +135,12 @@ export function createCloudWorld(options: CloudWorldOptions): CloudWorld {
     credentials,
     deviceIds,
     indexOf: (id) => index.get(id) ?? null,
+    change: (i, { online, reservePct, optOut }) => {
+      if (online !== undefined) fleet.setLink(i, online);
+      if (reservePct !== undefined) fleet.setReserve(i, reservePct);
+      if (optOut !== undefined) made.cloud.setOptOut(deviceIds[i] ?? '', optOut);
+      return null;
+    },
     addProgram: (programId) => {
       if (!programs.some((p) => p.programId === programId)) programs.push({ programId });
     },

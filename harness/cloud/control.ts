@@ -3,8 +3,8 @@ import { BEHAVIOUR, type Behaviour } from '../../simulators/oem/behaviour.ts';
 import { InputError, nearestName, show } from '../../src/domain/errors.ts';
 import type { Scheduler } from '../../src/ports/clock.ts';
 import type { HttpRequest, HttpResponse } from '../../src/ports/http.ts';
-import type { CloudShown, CloudWorld } from './cloudWorld.ts';
 import { FAULT_KINDS, FAULT_TARGETS, type Faults, NEXT_MAX } from './faults.ts';
+import type { ServedWorld } from './served.ts';
 
 /**
  * What a test asks a served cloud, and what it makes happen. JSON in, JSON out; a mistake is answered 400 with words.
@@ -18,7 +18,7 @@ import { FAULT_KINDS, FAULT_TARGETS, type Faults, NEXT_MAX } from './faults.ts';
  *   POST /testbed/revoke-tokens     every token given out so far is refused
  */
 export interface Served {
-  readonly server: { readonly world: CloudWorld; readonly faults: Faults; readonly requests: number };
+  readonly server: { readonly world: ServedWorld; readonly faults: Faults; readonly requests: number };
   readonly scheduler: Scheduler;
 }
 
@@ -57,6 +57,7 @@ function change({ server }: Served, route: string, body: unknown): HttpResponse 
   switch (route) {
     case '/testbed/storm': {
       const { vendorDeviceId, zone = '', active } = storm.parse(body);
+      if (world.storm === null) return wrong(409, 'this cloud knows no storms');
       if (vendorDeviceId === undefined) return ok({ why: world.storm({ zone }, active) });
       if (world.indexOf(vendorDeviceId) === null) return unknownDevice();
       return ok({ why: world.storm({ vendorDeviceId }, active) });
@@ -73,6 +74,7 @@ function change({ server }: Served, route: string, body: unknown): HttpResponse 
     case '/testbed/device':
       return changeDevice(world, device.parse(body));
     case '/testbed/program':
+      if (world.addProgram === null) return wrong(409, 'this cloud knows no programs');
       world.addProgram(program.parse(body).programId);
       return ok({});
     case '/testbed/revoke-tokens':
@@ -83,19 +85,16 @@ function change({ server }: Served, route: string, body: unknown): HttpResponse 
   }
 }
 
-function changeDevice(world: CloudWorld, wanted: z.infer<typeof device>): HttpResponse {
-  const { vendorDeviceId, online, reservePct, optOut } = wanted;
+function changeDevice(world: ServedWorld, { vendorDeviceId, ...wanted }: z.infer<typeof device>): HttpResponse {
   const i = world.indexOf(vendorDeviceId);
   if (i === null) return unknownDevice();
-  if (online !== undefined) world.fleet.setLink(i, online);
-  if (reservePct !== undefined) world.fleet.setReserve(i, reservePct);
-  if (optOut !== undefined) world.cloud.setOptOut(vendorDeviceId, optOut);
-  return ok(world.shown().devices[i]);
+  const why = world.change(i, wanted);
+  return why === null ? ok(world.shown().devices[i]) : wrong(409, why);
 }
 
 function state({ server }: Served, query: URLSearchParams): HttpResponse {
   const { world, faults, requests } = server;
-  const shown: CloudShown = world.shown();
+  const shown = world.shown();
   const wanted = query.get('device');
   const devices = wanted === null ? shown.devices : shown.devices.filter((d) => d.vendorDeviceId === wanted);
   if (wanted !== null && devices.length === 0) return unknownDevice();

@@ -19,10 +19,10 @@ const MODEL: Readonly<Record<BatteryOem, ModelId>> = {
 };
 
 /** Los Angeles; assumed, as are the figures below: no fleet is copied. */
-const PLACE = { latitudeDeg: 34.05, longitudeDeg: -118.24 };
-const TIME_ZONE = 'America/Los_Angeles';
-const LOAD_SHAPES = 8;
-const PV_W = 6_000;
+export const PLACE = { latitudeDeg: 34.05, longitudeDeg: -118.24 };
+export const TIME_ZONE = 'America/Los_Angeles';
+export const LOAD_SHAPES = 8;
+export const PV_W = 6_000;
 /** AC power per watt of nameplate at 1,000 W/m². */
 const PV_RATIO = 0.8;
 const RESERVE_PCT = 20;
@@ -31,7 +31,7 @@ const SOC_PCT = { min: 50, max: 80 } as const;
 export const STEP_MS = 15 * MS_PER_MIN;
 const WEEK_STEPS = 672;
 /** How long there are values for; then the fleet refuses to go on. */
-const WEEKS = 156;
+export const WEEKS = 156;
 
 export interface ServedHomes {
   readonly devices: readonly FleetDevice[];
@@ -49,7 +49,6 @@ export function makeHomes(request: {
   readonly random: RandomSource;
 }): ServedHomes {
   const { oem, count, nowMs, random } = request;
-  const startMs = Math.floor(nowMs / STEP_MS) * STEP_MS;
   const devices = Array.from({ length: count }, (_, i): FleetDevice => {
     const deviceId = vendorIdAt(i);
     const draw = random(`home/${oem}/${deviceId}`);
@@ -67,7 +66,13 @@ export function makeHomes(request: {
       exportWMax: null,
     };
   });
-  return { devices, profiles: makeProfiles(startMs, random), startMs };
+  return { devices, ...servedProfiles(nowMs, random) };
+}
+
+/** Load and PV of served homes from the step that holds a time. */
+export function servedProfiles(nowMs: EpochMs, random: RandomSource): Pick<ServedHomes, 'profiles' | 'startMs'> {
+  const startMs = Math.floor(nowMs / STEP_MS) * STEP_MS;
+  return { profiles: makeProfiles(startMs, random), startMs };
 }
 
 function makeProfiles(startMs: EpochMs, random: RandomSource): HomeProfiles {

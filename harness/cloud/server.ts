@@ -6,6 +6,7 @@ import type { RandomStream } from '../../src/ports/random.ts';
 import type { CloudWorld } from './cloudWorld.ts';
 import { controlRoute } from './control.ts';
 import { drip, Faults, flood } from './faults.ts';
+import type { ServedWorld } from './served.ts';
 
 /**
  * A simulated cloud on a socket. Under /testbed/ (control.ts) a test asks what happened and makes things go wrong; all
@@ -13,8 +14,8 @@ import { drip, Faults, flood } from './faults.ts';
  *
  * Limits: a request has 10 s of the machine's time and 1 MB, at most CONNECTIONS_MAX connections.
  */
-export interface CloudServerOptions {
-  readonly world: CloudWorld;
+export interface CloudServerOptions<W extends ServedWorld = CloudWorld> {
+  readonly world: W;
   readonly scheduler: Scheduler;
   /** For faults. */
   readonly random: RandomStream;
@@ -28,15 +29,15 @@ const BODY_OCTETS_MAX = 1_000_000;
 const CONNECTIONS_MAX = 1_000;
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE'] as const;
 
-export class CloudServer {
-  readonly world: CloudWorld;
+export class CloudServer<W extends ServedWorld = CloudWorld> {
+  readonly world: W;
   readonly faults: Faults;
-  readonly #options: CloudServerOptions;
+  readonly #options: CloudServerOptions<W>;
   readonly #server: Server;
   #requests = 0;
   #open = 0;
 
-  private constructor(options: CloudServerOptions) {
+  private constructor(options: CloudServerOptions<W>) {
     this.#options = options;
     this.world = options.world;
     this.faults = new Faults(options.random);
@@ -47,7 +48,7 @@ export class CloudServer {
   }
 
   /** @throws InputError when the address cannot be had */
-  static async listen(options: CloudServerOptions): Promise<CloudServer> {
+  static async listen<W extends ServedWorld>(options: CloudServerOptions<W>): Promise<CloudServer<W>> {
     const self = new CloudServer(options);
     const { host = '127.0.0.1', port } = options;
     await new Promise<void>((resolve, reject) => {

@@ -33,9 +33,8 @@ export interface Served {
   readonly url: string;
 }
 
-/** @param under  words in front of the process, like a profiler's */
-export async function serve({ configFile }: Rig, under: readonly string[] = []): Promise<Served> {
-  const process = await launch({ args: ['serve', '--config', configFile, '--quiet'], built: true, under });
+export async function serve({ configFile }: Rig, nodeFlags: readonly string[] = []): Promise<Served> {
+  const process = await launch({ args: ['serve', '--config', configFile, '--quiet'], built: true, nodeFlags });
   return { process, url: String(process.ready.url) };
 }
 

@@ -24,7 +24,7 @@ const { values: flags } = parseArgs({
   options: {
     only: { type: 'string', default: 'commands,streams,webhooks' },
     seconds: { type: 'string', default: '60' },
-    connections: { type: 'string', default: '64' },
+    connections: { type: 'string', default: '48' },
     profile: { type: 'boolean', default: false },
   },
 });
@@ -61,8 +61,8 @@ process.exit(await main());
 
 async function main(): Promise<number> {
   const rig = makeRig('load', { webhooks: { allowLoopback: true } });
-  const under = flags.profile ? ['node', '--cpu-prof', `--cpu-prof-dir=${rig.dir}`] : [];
-  const served = await serve(rig, under);
+  const nodeFlags = flags.profile ? ['--cpu-prof', `--cpu-prof-dir=${rig.dir}`] : [];
+  const served = await serve(rig, nodeFlags);
   const { url } = served;
   const at = { url, ...(await makeWorkspace(url, operatorKey(rig))) };
   const vendorIds = Array.from({ length: DEVICES }, (_, i) => `later-${i}`);
@@ -165,7 +165,7 @@ async function streams(b: Bench): Promise<void> {
   const talked = await load(b, {
     name: 'talk',
     deviceIds: talking,
-    connections: 4,
+    connections: 20,
     durationMs,
     perSecond,
     wantsIds: true,

@@ -35,6 +35,8 @@ export interface LaunchOptions {
   readonly built?: boolean;
   /** Words in front, like a tracer with its options. */
   readonly under?: readonly string[];
+  /** For Node, like those of its profiler. */
+  readonly nodeFlags?: readonly string[];
 }
 
 /** Starts `vpp …` and waits until it is ready. @throws Error with its words when it ends first or takes too long */
@@ -44,9 +46,10 @@ export async function launch({
   built = false,
   readyMsMax = 30_000,
   under = [],
+  nodeFlags = [],
 }: LaunchOptions): Promise<Running> {
   const startMs = performance.now();
-  const [command = process.execPath, ...rest] = [...under, process.execPath, ...entryOf(built), ...args];
+  const [command = process.execPath, ...rest] = [...under, process.execPath, ...nodeFlags, ...entryOf(built), ...args];
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   const errors: string[] = [];
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -1,11 +1,11 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { checkShape } from '../../scenarios/check.ts';
+import { type Checked, checkShape } from '../../scenarios/check.ts';
 import { readDocument } from '../../scenarios/read.ts';
 import * as s from '../../scenarios/scalars.ts';
 import { pointsMap } from '../../scenarios/schema.ts';
-import { inputError } from '../../src/domain/errors.ts';
+import { InputError, type InputProblem, inputError, show } from '../../src/domain/errors.ts';
 
 /**
  * The file of `vpp serve`: where it listens, where it keeps its journal, which clouds and sites it speaks with. A secret
@@ -17,7 +17,9 @@ const httpUrl = () =>
   z
     .string({ error: 'a URL like https://api.example.com' })
     .max(2_000)
-    .regex(/^https?:\/\/[^\s/?#@]+$/, { error: 'an http or https URL without path, like https://api.example.com' });
+    .refine((text) => /^https?:\/\/[^\s/?#@]+$/.test(text) && URL.canParse(text), {
+      error: 'an http or https URL without path, like https://api.example.com',
+    });
 const secret = (what: string) => s.text(`${what}, or env:NAME`, 500);
 
 const cloud = z
@@ -43,6 +45,8 @@ const site = z
 
 const seconds = (what: string) => s.whole(`${what} [s]`, { min: 1, max: 86_400, example: 2 });
 
+const DELAYS = 'seconds before each of 1 to 20 attempts, like [0, 1, 5]';
+
 const pace = z
   .strictObject({
     telemetrySeconds: z.exactOptional(seconds('how often clouds are asked for new samples')),
@@ -51,9 +55,9 @@ const pace = z
     verifySeconds: z.exactOptional(seconds('how long the last samples of a command are waited for')),
     webhookDelaysSeconds: z.exactOptional(
       z
-        .array(z.int().min(0).max(86_400), { error: 'whole seconds before each attempt, like [0, 1, 5]' })
-        .min(1)
-        .max(20),
+        .array(s.whole('seconds before an attempt', { min: 0, max: 86_400, example: 5 }), { error: DELAYS })
+        .min(1, { error: DELAYS })
+        .max(20, { error: DELAYS }),
     ),
     webhookTimeoutSeconds: z.exactOptional(seconds('how long a receiver may take to answer')),
   })
@@ -104,9 +108,43 @@ export function readConfig(path: string, env: Readonly<Record<string, string | u
     throw inputError({ source: path, place: 'the file', value, expected: 'a YAML or JSON file that can be read' });
   }
   const what = 'the settings of a service: listen, data, clouds, …';
-  const read = readDocument({ text, source: path }, what, (value) => checkShape(config, value));
+  const read = silently(text, () =>
+    readDocument({ text, source: path }, what, (value) => withoutTwins(checkShape(config, value))),
+  );
   guardSecrets(read, file, path);
   return { ...read, clouds: withSecrets(read.clouds, env, path) };
+}
+
+/** A connection has one site. */
+function withoutTwins(checked: Checked<ServeConfig>): Checked<ServeConfig> {
+  if (checked.kind === 'bad') return checked;
+  const ids = checked.value.sites.map((site) => site.connectionId);
+  const issues = ids.flatMap((id, i) =>
+    ids.indexOf(id) === i
+      ? []
+      : [{ path: ['sites', i, 'connectionId'], value: show(id), expected: 'a name that no other site has' }],
+  );
+  return issues.length === 0 ? checked : { kind: 'bad', issues };
+}
+
+const SECRET = /secret|key/i;
+
+/** What is wrong with a secret is said without it. */
+function silently<T>(text: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    const lines = text.split(/\r?\n/);
+    const isSecret = ({ place }: InputProblem): boolean =>
+      SECRET.test(place) || SECRET.test(lines[Number(/^line (\d+)/.exec(place)?.[1] ?? 0) - 1] ?? '');
+    throw new InputError(
+      error.problems.map((p) => ({
+        ...p,
+        value: isSecret(p) ? 'what is not shown here' : p.value.replace(/\/\/[^@"]*@/g, '//…@'),
+      })),
+    );
+  }
 }
 
 const isReference = (text: string): boolean => text === '' || text.startsWith('env:');

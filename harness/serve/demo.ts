@@ -11,19 +11,22 @@ import { SteppedClock } from '../../src/live/steppedClock.ts';
 import type { BatteryOem } from '../../src/ports/oem.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import { type CloudWorld, createCloudWorld } from '../cloud/cloudWorld.ts';
+import { createOpenWorld, type OpenWorld } from '../cloud/openWorld.ts';
 import { CloudServer } from '../cloud/server.ts';
 import { randomSource } from '../kernel/random.ts';
 import type { ServeConfig } from './config.ts';
+import { Opened } from './opened.ts';
 import { openService, type RunningService } from './service.ts';
 
 /**
- * A whole plant on the loopback: the service, three clouds with a few batteries each, an RTAC with a battery of 10 MW, and
- * a workspace with keys for two people. Everything is on one clock that runs with the machine's and can be advanced over
+ * A whole plant on the loopback: the service, three clouds with a few batteries each, one with chargers, vehicles,
+ * thermostats and inverters, an RTAC with a battery of 10 MW, and a workspace with keys for two people. Everything is on one clock that runs with the machine's and can be advanced over
  * HTTP, so that the end of an hour's command is seen in a second.
  */
 export interface Demo {
   readonly service: RunningService;
   readonly clouds: ReadonlyMap<BatteryOem, CloudServer>;
+  readonly open: CloudServer<OpenWorld>;
   readonly site: Dnp3Server;
   readonly keys: { readonly ana: string; readonly ben: string };
   close(): Promise<void>;
@@ -50,23 +53,37 @@ const BEHAVIOUR = {
   enrollRejectRatio: 0,
 };
 
-export async function openDemo({
-  config,
-  seed,
-  devices = DEVICES,
-  clock = new SteppedClock(),
-}: DemoOptions): Promise<Demo> {
+/** @throws InputError as openService does; then nothing stays open */
+export function openDemo(options: DemoOptions): Promise<Demo> {
+  const opened = new Opened();
+  return opened.orNothing(() => open(options, opened));
+}
+
+async function open(
+  { config, seed, devices = DEVICES, clock = new SteppedClock() }: DemoOptions,
+  opened: Opened,
+): Promise<Demo> {
+  opened.add(() => clock.stop());
   const random = randomSource(seed);
   const clouds = new Map<BatteryOem, CloudServer>();
   for (const oem of DEMO_OEMS) {
     const world = demoCloud(oem, { clock, random, devices });
-    clouds.set(oem, await CloudServer.listen({ world, scheduler: clock, random: random(`faults/${oem}`), port: 0 }));
+    const cloud = await CloudServer.listen({ world, scheduler: clock, random: random(`faults/${oem}`), port: 0 });
+    opened.add(() => cloud.close());
+    clouds.set(oem, cloud);
   }
+  const others = demoOpenCloud({ clock, random });
+  const open = await CloudServer.listen({ world: others, scheduler: clock, random: random('faults/open'), port: 0 });
+  opened.add(() => open.close());
   const site = await openSite(clock);
+  opened.add(() => site.server.close());
   const service = await openService({
     config: {
       ...config,
-      clouds: Object.fromEntries([...clouds].map(([oem, c]) => [oem, { url: c.url, ...c.world.credentials }])),
+      clouds: {
+        ...Object.fromEntries([...clouds].map(([oem, c]) => [oem, { url: c.url, ...c.world.credentials }])),
+        open: { url: open.url, ...others.credentials },
+      },
       sites: [
         {
           connectionId: DEMO.connectionId,
@@ -82,19 +99,9 @@ export async function openDemo({
     clock,
     onFieldLink: (_, link) => clock.watch(() => link.octetsInFlight(site.server), 'octets on the loopback'),
   });
+  opened.add(() => service.close());
   const keys = await furnish(service.host);
-  return {
-    service,
-    clouds,
-    site: site.server,
-    keys,
-    close: async () => {
-      await service.close();
-      for (const cloud of clouds.values()) await cloud.close();
-      await site.server.close();
-      clock.stop();
-    },
-  };
+  return { service, clouds, open, site: site.server, keys, close: () => opened.close() };
 }
 
 /** A maker's cloud with its batteries; Enphase's are yet to be enrolled, the others are. */
@@ -110,6 +117,17 @@ export const demoCloud = (
     programIds: [DEMO.programId],
     enrolled: oem !== 'enphase',
     behaviour: BEHAVIOUR,
+  });
+
+/** Two of each kind. */
+const OTHERS = 8;
+
+export const demoOpenCloud = (r: { readonly clock: SteppedClock; readonly random: RandomSource }): OpenWorld =>
+  createOpenWorld({
+    scheduler: r.clock,
+    random: r.random,
+    devices: OTHERS,
+    behaviour: { deliveryFailureRatio: 0, commandTailRatio: 0 },
   });
 
 /** The workspace, its program and two people's keys; keys are made anew at each start. */

@@ -3,8 +3,9 @@ import { Around, type CloudLink } from '../../src/live/host/around.ts';
 import type { TelemetrySink } from '../../src/live/host/telemetry.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
 import { createOemSession } from '../../src/oem/index.ts';
-import type { BatteryOem, OemReply } from '../../src/ports/oem.ts';
+import type { BatteryOem, OemId, OemReply } from '../../src/ports/oem.ts';
 import { createCloudWorld } from '../cloud/cloudWorld.ts';
+import { createOpenWorld } from '../cloud/openWorld.ts';
 import { randomSource } from '../kernel/random.ts';
 import { HttpWire, PERFECT_LINK } from '../wire/http.ts';
 import { createOemLink } from '../world/oemLink.ts';
@@ -35,9 +36,10 @@ export function sandboxAround(r: {
   const machine = new SteppedClock();
   const startMs = Math.max(machine.nowMs(), lastMs ?? 0);
   const clock = new SteppedClock({ startMs });
-  const clouds = OEMS.map((oem) => [oem, directCloud(oem, plantId, clock)] as const);
+  const clouds = new Map<OemId, MakeLink>(OEMS.map((oem) => [oem, directCloud(oem, plantId, clock)]));
+  clouds.set('open', directOpenCloud(plantId, clock));
   const { capabilities } = settings;
-  return new Around({ clock, testClock: true, capabilities, clouds: new Map(clouds), sites: new Map(), telemetry });
+  return new Around({ clock, testClock: true, capabilities, clouds, sites: new Map(), telemetry });
 }
 
 const directCloud =
@@ -63,6 +65,27 @@ const directCloud =
       },
       inFlight: () => 0,
       health: () => ({ ok: true, why: `${DEVICES} simulated batteries: ${world.deviceIds.join(', ')}` }),
+      stop: () => {},
+    };
+  };
+
+type MakeLink = (onReply: (reply: OemReply) => void) => CloudLink;
+
+const directOpenCloud =
+  (seed: string, clock: SteppedClock): MakeLink =>
+  (onReply) => {
+    const random = randomSource(seed);
+    const { deliveryFailureRatio, commandTailRatio } = BEHAVIOUR;
+    const behaviour = { deliveryFailureRatio, commandTailRatio };
+    const world = createOpenWorld({ scheduler: clock, random, devices: DEVICES, behaviour });
+    const { cloud, credentials } = world;
+    const wire = new HttpWire({ scheduler: clock, random, name: 'open', link: PERFECT_LINK, handler: cloud.handle });
+    const link = createOemLink({ scheduler: clock, session: createOemSession('open', credentials), wire, onReply });
+    const what = world.deviceIds.map((id, i) => `${world.fleet.kind(i)} ${id}`).join(', ');
+    return {
+      submit: (job) => link.submit(job),
+      inFlight: () => 0,
+      health: () => ({ ok: true, why: `simulated devices: ${what}` }),
       stop: () => {},
     };
   };

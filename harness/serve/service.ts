@@ -23,6 +23,7 @@ import type { OemId, OemReply } from '../../src/ports/oem.ts';
 import { randomSource } from '../kernel/random.ts';
 import { VERSION } from '../version.ts';
 import type { CloudConfig, ServeConfig, SiteConfig } from './config.ts';
+import { Opened } from './opened.ts';
 import { sandboxAround } from './sandbox.ts';
 
 /** The service as one value: journal, core, clouds, sites, webhooks and the HTTP face, on a folder and a port. */
@@ -49,13 +50,21 @@ export interface ServiceOptions {
 
 const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla', 'open'];
 
-export async function openService(options: ServiceOptions): Promise<RunningService> {
+/** @throws InputError for a folder, a file in it or an address that cannot be used; then nothing stays open */
+export function openService(options: ServiceOptions): Promise<RunningService> {
+  const opened = new Opened();
+  return opened.orNothing(() => open(options, opened));
+}
+
+async function open(options: ServiceOptions, opened: Opened): Promise<RunningService> {
   const { config, settings = settingsOf(options.config) } = options;
   const clock = options.clock ?? new SteppedClock();
-  mkdirSync(config.data, { recursive: true, mode: 0o700 });
+  makeFolder(config.data);
   const inData = (name: string): string => join(config.data, name);
   const journal = await openJournal({ dir: inData('journal'), build: VERSION });
+  opened.add(() => journal.close());
   const telemetry = openTelemetry(inData('telemetry.db'), () => clock.nowMs());
+  opened.add(() => telemetry.close());
   const secrets = new SecretStore(inData('secrets.json'));
   const policy: UrlPolicy = config.webhooks.allowLoopback
     ? { allowLoopback: true, allowHttp: true, ports: 'any' }
@@ -70,6 +79,7 @@ export async function openService(options: ServiceOptions): Promise<RunningServi
     wallNowMs: () => Date.now(),
     onBehind: () => hostOf().catchUp(),
   });
+  opened.add(() => outbox.close());
   let host: Host | null = null;
   const hostOf = (): Host => {
     if (host === null) throw new Error('the host is not there yet');
@@ -86,6 +96,7 @@ export async function openService(options: ServiceOptions): Promise<RunningServi
         ? production({ ...options, config, clock, testClock: options.clock !== undefined, settings, telemetry })
         : sandboxAround({ plantId, lastMs, settings, telemetry }),
   });
+  opened.add(() => hostOf().close());
   const operatorKey = operatorKeyIn(inData('operator.key'));
   const tools = createApiTools({
     keys: await keysInFile(inData('signing-keys.json')),
@@ -99,19 +110,23 @@ export async function openService(options: ServiceOptions): Promise<RunningServi
     operatorKeyHashes: [tools.sha256(operatorKey)],
     rate: { perSecond: config.limits.requestsPerSecond, burst: 2 * config.limits.requestsPerSecond },
   });
+  opened.add(() => api.close());
   const url = await listen(api, address, port);
-  return {
-    host,
-    api,
-    url,
-    operatorKey,
-    clock,
-    close: async () => {
-      await api.close();
-      await hostOf().close();
-      telemetry.close();
-    },
-  };
+  return { host, api, url, operatorKey, clock, close: () => opened.close() };
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const value = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw inputError({
+      source: folder,
+      place: 'data folder',
+      value,
+      expected: 'a folder that can be made and written',
+    });
+  }
 }
 
 /** What the makers and the core have, with the pace of a test bed where the file sets one. */

@@ -58,6 +58,8 @@ export function capDrafts({ text, source }: { text: string; source: string }): {
   return { drafts, notes: [...notes, ...more] };
 }
 
+const PROBLEM_CHARACTERS_MAX = 200;
+
 function parsed(text: string, source: string): unknown {
   const bare = text.replaceAll(/<!--[\s\S]*?-->/g, '').replaceAll(/<!\[CDATA\[[\s\S]*?\]\]>/g, '');
   const declaration = /<!(DOCTYPE|ENTITY)/i.exec(bare);
@@ -72,7 +74,9 @@ function parsed(text: string, source: string): unknown {
   const valid = XMLValidator.validate(text);
   if (valid !== true) {
     const { line, col, msg } = valid.err;
-    throw inputError({ source, place: `line ${line}, column ${col}`, value: msg, expected: 'well-formed XML' });
+    // The validator lists every tag that is open, of which there may be a million.
+    const value = msg.slice(0, PROBLEM_CHARACTERS_MAX);
+    throw inputError({ source, place: `line ${line}, column ${col}`, value, expected: 'well-formed XML' });
   }
   const version = NAMESPACE.exec(text);
   if (version === null || !VERSIONS.includes(version[1] ?? version[2] ?? '')) {

@@ -1,8 +1,7 @@
 import type { ApplianceFact } from '../domain/applianceCommand.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import type { OemJob } from '../ports/oem.ts';
-import type { ApplianceCommandEntry } from './applianceState.ts';
-import { CANCEL } from './appliances.ts';
+import { type ApplianceCommandEntry, CANCEL } from './applianceState.ts';
 import type { Effect } from './input.ts';
 import type { CoreState } from './state.ts';
 

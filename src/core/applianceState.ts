@@ -43,6 +43,10 @@ const EFFECT_PERIODS = 2;
 export const RESTORE_TRIES_MAX = 6;
 const RESTORE_RETRY_MS = 15 * MS_PER_MIN;
 
+/** What is asked and withdrawn about a command goes under names of its own, made of its job's. */
+export const READ = '/read';
+export const CANCEL = '/cancel';
+
 export const isApplianceFact = (fact: Fact): fact is ApplianceFact => fact.type.startsWith('appliance.');
 
 /** When the samples must have told what became of a command. */

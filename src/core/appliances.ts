@@ -9,7 +9,7 @@ import {
 import type { CommandCause, CommandOutcome, EndReason } from '../domain/command.ts';
 import { type EpochMs, MS_PER_HOUR } from '../domain/units.ts';
 import type { OemReply } from '../ports/oem.ts';
-import { type ApplianceCommandEntry, type ApplianceEntry, verdictMs } from './applianceState.ts';
+import { type ApplianceCommandEntry, type ApplianceEntry, CANCEL, READ, verdictMs } from './applianceState.ts';
 import { nextBatchId } from './commands.ts';
 import { type Context, nextJobId } from './context.ts';
 import type { CoreInput, RefusalCode } from './input.ts';
@@ -62,9 +62,6 @@ const BATCH_MAX = 10_000;
 const RESTORE_NOT_AFTER_MS = MS_PER_HOUR;
 /** How far a device's clock may be ahead; as for batteries. */
 const AHEAD_MS_MAX = 5_000;
-
-export const READ = '/read';
-export const CANCEL = '/cancel';
 
 export const isApplianceInput = (input: CoreInput): input is ApplianceCoreInput => Object.hasOwn(INPUTS, input.kind);
 

@@ -19,6 +19,7 @@ import {
 import { type About, type Active, earliest, type OperateIntent, type Setpoint } from './jobs.ts';
 import { engineering, enrich, isLocal, normalise, PointTable } from './normalise.ts';
 import { type PointMap, pointMap } from './pointMap.ts';
+import { eventPollMs } from './polls.ts';
 import { nextW, RAMP_STEP_MS, turnMs, wantedW } from './ramp.ts';
 import { StopLatch } from './stopLatch.ts';
 
@@ -57,8 +58,6 @@ export interface ConnectorConfig {
   readonly pollMs?: number;
 }
 
-const POLL_MS = 30_000;
-const POLL_MS_MIN = 1_000;
 const RELEASE_GRACE_MS = 2_000;
 const EVENTS_MAX = 10_000;
 
@@ -67,6 +66,7 @@ export class FieldConnector implements FieldSession {
   /** The points of this site, for a log and a reader. */
   readonly map: PointMap;
   private readonly mode: ControlMode;
+  private readonly pollMs: number | undefined;
   private readonly table = new PointTable();
   private safety: SiteSafety | null;
   private approvals: readonly Approval[];
@@ -100,12 +100,12 @@ export class FieldConnector implements FieldSession {
     this.approvals = config.approvals;
     this.mode = config.controlMode ?? 'agc';
     const wanted = new Set(map.points.map((p) => `${p.type}${p.index}`));
-    const watchdogMs = config.safety?.watchdog.timeoutMs ?? Number.POSITIVE_INFINITY;
+    this.pollMs = config.pollMs;
     this.master = new MasterSession({
       localAddress: config.addresses.master,
       remoteAddress: config.addresses.outstation,
       known: (kind, index) => wanted.has(`${kind === 'AOS' ? 'AO' : kind === 'BOS' ? 'BO' : kind}${index}`),
-      eventPollMs: Math.max(POLL_MS_MIN, Math.min(config.pollMs ?? POLL_MS, Math.floor(watchdogMs / 3))),
+      eventPollMs: eventPollMs(config.safety, config.pollMs),
     });
   }
 
@@ -113,6 +113,7 @@ export class FieldConnector implements FieldSession {
   configure(safety: SiteSafety | null, approvals: readonly Approval[], nowMs: EpochMs): void {
     this.safety = safety;
     this.approvals = approvals;
+    this.master.pollEventsEvery(eventPollMs(safety, this.pollMs), nowMs);
     if (this.active !== null) this.checkLeave(this.active, nowMs);
     this.work(nowMs);
   }

@@ -203,3 +203,21 @@ describe('the check of the README', () => {
     expect(docs(good, { program: null })).toMatch(/there is no program/);
   });
 });
+
+describe('docs/promises.md', () => {
+  const text = readFileSync(join(ROOT, 'docs/promises.md'), 'utf8');
+  const rows = text.split('\n').filter((line) => /^\| S\d/.test(line));
+  const filesOf = (row: string): string[] =>
+    [...row.matchAll(/`((?:src|test|simulators)\/[^`]+)`/g)].map((m) => m[1] ?? '');
+
+  test('names only files that exist', () => {
+    const missing = rows.flatMap(filesOf).filter((file) => !existsSync(join(ROOT, file)));
+    expect(missing).toEqual([]);
+  });
+
+  test('has a test for every promise', () => {
+    const without = rows.filter((row) => !filesOf(row).some((file) => file.startsWith('test/')));
+    expect(rows.length).toBeGreaterThan(20);
+    expect(without).toEqual([]);
+  });
+});

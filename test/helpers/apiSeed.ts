@@ -19,6 +19,10 @@ export async function seed(api: ApiBench, tenant: Tenant): Promise<Seed> {
   const device = { ...deviceBody(siteId), tags: [`program:${programId}`, 'north'] };
   const deviceId: string = (await post('/v1/devices', device)).id;
   api.observe(workspaceId, deviceId);
+  const connected: Record<string, string> = {};
+  for (const type of ['charger', 'vehicle', 'thermostat', 'inverter'] as const) {
+    connected[`${type}Id`] = (await post('/v1/devices', applianceBody(siteId, type))).id;
+  }
   const enrollmentId: string = (await post(`/v1/programs/${programId}/enrollments`, { deviceId })).id;
   const commandId: string = (await post('/v1/commands', { deviceId, input: { operatingMode: 'idle' } })).id;
   const command = { slug: 'battery:set-operating-mode', input: { operatingMode: 'charge' } };
@@ -45,6 +49,7 @@ export async function seed(api: ApiBench, tenant: Tenant): Promise<Seed> {
   const secretId: string = withTwo.secrets[1].id;
   const keyId: string = (await post(`/v1/workspaces/${workspaceId}/api-keys`, credential(['read']))).id;
   return {
+    ...connected,
     workspaceId,
     customerId,
     siteId,
@@ -92,6 +97,12 @@ export const deviceBody = (siteId: string) => {
     nameplate: { usableWh: 13_500, chargeWMax: 5_000, dischargeWMax: 11_500 },
     source: { kind: 'oem', oem: 'tesla', vendorDeviceId: `v-${serial}` },
   };
+};
+
+export const applianceBody = (siteId: string, type: 'charger' | 'vehicle' | 'thermostat' | 'inverter') => {
+  serial += 1;
+  const source = { kind: 'oem', oem: 'open', vendorDeviceId: `v-${serial}` };
+  return { siteId, type, manufacturer: 'Acme', model: 'One', source, tags: ['plugs'] };
 };
 
 export const eventBody = (api: ApiBench, programId: string, id?: string) => ({

@@ -13,7 +13,11 @@ export const ELSEWHERE: readonly Elsewhere[] = [
   { numbers: [66, 83], file: 'test/unit/scenarios/read.test.ts', test: 'in at least ninety ways' },
   { numbers: [75, 78], file: 'test/unit/scenarios/read.test.ts', test: 'a hostile file ends with a message' },
   { numbers: [84, 85], file: 'test/unit/feeds/csv.test.ts', test: 'refuses semicolons, a doubled column' },
-  { numbers: [86, 86], file: 'test/unit/feeds/prices.test.ts', test: 'refuses a date that does not exist, time going back' },
+  {
+    numbers: [86, 86],
+    file: 'test/unit/feeds/prices.test.ts',
+    test: 'refuses a date that does not exist, time going back',
+  },
   { numbers: [87, 87], file: 'test/unit/feeds/weather.test.ts', test: 'a file with 29 February keeps it' },
   { numbers: [88, 88], file: 'test/unit/feeds/weather.test.ts', test: 'irradiance of −5 is raised, −5.1 refused' },
   { numbers: [89, 89], file: 'test/unit/feeds/csv.test.ts', test: 'takes an empty cell and NA as missing, never as 0' },
@@ -22,7 +26,11 @@ export const ELSEWHERE: readonly Elsewhere[] = [
   { numbers: [92, 92], file: 'test/unit/feeds/alerts.test.ts', test: 'refuses a DTD, an entity, broken XML' },
   { numbers: [93, 93], file: 'test/unit/feeds/alerts.test.ts', test: 'a cancellation without <info> still ends' },
   { numbers: [94, 94], file: 'test/unit/feeds/alerts.test.ts', test: 'it expires before it takes effect' },
-  { numbers: [97, 103], file: 'test/conformance/dnp3-hostile.test.ts', test: 'Each case is followed by a health check' },
+  {
+    numbers: [97, 103],
+    file: 'test/conformance/dnp3-hostile.test.ts',
+    test: 'Each case is followed by a health check',
+  },
   { numbers: [104, 104], file: 'test/unit/cli/wrongInputs.test.ts', test: 'a seed that is no number' },
 ];
 

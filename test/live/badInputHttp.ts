@@ -155,7 +155,12 @@ const CREDENTIALS: readonly Row[] = [
       bearer(b, new UnsecuredJWT({ scope: 'read' }).setSubject('cli_nobody').setExpirationTime('1h').encode()),
     expected: '401 unauthenticated',
   },
-  { n: 51, what: 'the token that the next ones have a slip in is good', send: (b) => withToken(b, {}), expected: '200' },
+  {
+    n: 51,
+    what: 'the token that the next ones have a slip in is good',
+    send: (b) => withToken(b, {}),
+    expected: '200',
+  },
   token('a token of an unknown client', { sub: 'cli_nobody' }),
   token('a token that has expired', { iat: 1_700_000_000, exp: 1_700_000_900 }),
   token('a token for another audience', { aud: 'somebody-else' }),

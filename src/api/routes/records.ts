@@ -136,7 +136,8 @@ const metrics = route({
         `${count} windows, at most ${WINDOWS_MAX}: ask for fewer devices or a shorter time`,
       );
     }
-    const range = { ...wanted, limit: WINDOWS_MAX };
+    // What a device will do is not known: its last power holds until now at most.
+    const range = { ...wanted, toMs: Math.min(wanted.toMs, asked.nowMs + 1), limit: WINDOWS_MAX };
     const deviceIds = [...devices.keys()];
     const points = asked.face.service.telemetry.windows({ deviceIds, metric, range, windowMs });
     const data = points.map(({ deviceId: id, startMs, value }) => ({

@@ -47,11 +47,13 @@ export class Agenda {
   private failures = 0;
   private pausedUntilMs = 0;
   private integrityDueMs = 0;
+  private eventPollMs: number | null;
   private eventPollDueMs: number | null = null;
   private eventPollLastMs = Number.NEGATIVE_INFINITY;
 
   constructor(config: MasterConfig) {
     this.settings = { ...MASTER_DEFAULTS, ...config };
+    this.eventPollMs = this.settings.eventPollMs;
     const { retryMs, retryMaxMs } = this.settings;
     this.restartHold = new Hold(retryMs, retryMaxMs);
     this.overflowHold = new Hold(retryMs, retryMaxMs);
@@ -141,8 +143,15 @@ export class Agenda {
   }
 
   eventsRead(nowMs: number): void {
-    const { eventPollMs } = this.settings;
-    this.eventPollDueMs = eventPollMs === null ? null : nowMs + eventPollMs;
+    this.eventPollDueMs = this.eventPollMs === null ? null : nowMs + this.eventPollMs;
+  }
+
+  /** As the setting eventPollMs, from now on. */
+  pollEventsEvery(ms: number | null, nowMs: number): void {
+    if (ms === this.eventPollMs) return;
+    this.eventPollMs = ms;
+    if (ms === null) this.eventPollDueMs = null;
+    else if (this.integrity) this.pollEventsAt(nowMs + ms);
   }
 
   restartCleared(nowMs: number): void {

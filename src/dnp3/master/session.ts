@@ -97,6 +97,11 @@ export class MasterSession {
     return this.online && this.agenda.integrity;
   }
 
+  /** Time between reads of events from now on [ms]; null = only when indications say that there are some. */
+  pollEventsEvery(ms: number | null, nowMs: number): void {
+    this.agenda.pollEventsEvery(ms, nowMs);
+  }
+
   connected(nowMs: number): void {
     // A new connection may replace one whose end nobody saw: what was under way in that one ends here.
     if (this.online) this.disconnected(nowMs);

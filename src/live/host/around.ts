@@ -130,9 +130,10 @@ export class Around implements Outside {
   async stop(): Promise<void> {
     this.#tell = () => {};
     this.#poller.stop();
-    for (const link of this.#clouds.values()) await link.stop();
-    for (const link of this.#sites.values()) await link.stop();
+    const links = [...this.#clouds.values(), ...this.#sites.values()];
+    const stopped = await Promise.allSettled(links.map(async (link) => link.stop()));
     this.#o.clock.stop();
+    for (const result of stopped) if (result.status === 'rejected') throw result.reason;
   }
 
   #connected(device: Device): void {
@@ -177,7 +178,11 @@ export class Around implements Outside {
 
   #operate(connectionId: string, deviceId: string, job: FieldJob): void {
     const link = this.#sites.get(connectionId);
-    if (link !== undefined) return link.submit(job);
+    if (link !== undefined) {
+      // After a stall the state is another one than the gate was told.
+      if (job.kind === 'setpoint') this.#configure(connectionId);
+      return link.submit(job);
+    }
     const why = `no connection ${connectionId} is configured`;
     const reply = { kind: 'refused', jobId: job.jobId, why } as const;
     this.#later(() =>

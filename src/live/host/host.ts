@@ -17,7 +17,7 @@ import { InputError, InvariantError, invariant } from '../../domain/errors.ts';
 import type { Fact } from '../../domain/fact.ts';
 import type { Scheduler } from '../../ports/clock.ts';
 import type { Journal, JournalEntry, StoredReply } from '../../ports/journal.ts';
-import { eventsOf } from './outbox.ts';
+import { eventsOf, isForgotten } from './outbox.ts';
 import type { Outside } from './outside.ts';
 import { type Folded, LivePlant } from './plant.ts';
 
@@ -294,15 +294,22 @@ export class Host implements Service {
 
   /** Every plant as the journal has it. */
   #foldAll(): FoldedAll {
-    const { plants, seq: from } = this.#unpacked();
-    let seq = from;
-    for (const entry of this.#o.journal.read(from + 1)) {
+    const all = this.#unpacked();
+    let { seq } = all;
+    for (const { entry } of this.#folding(all)) seq = entry.seq;
+    // They count, so that one crash after another does not make each start longer than the one before.
+    this.#sinceSnapshot = seq - all.seq;
+    return { plants: all.plants, seq };
+  }
+
+  /** Folds what comes after; each entry with the core that has it, and nothing after it. */
+  *#folding({ plants, seq }: FoldedAll): Generator<{ readonly entry: JournalEntry; readonly core: Core }> {
+    for (const entry of this.#o.journal.read(seq + 1)) {
       const { core } = plants.get(entry.plantId) ?? this.#nothing(0);
       core.replay(entry.facts, entry.atMs);
       plants.set(entry.plantId, { core, lastMs: entry.atMs });
-      seq = entry.seq;
+      yield { entry, core };
     }
-    return { plants, seq };
   }
 
   /** What the newest snapshot holds; nothing when it is of another build's form: then the journal is folded whole. */
@@ -328,7 +335,17 @@ export class Host implements Service {
     this.#tellDestinations();
     for (const entry of this.#o.journal.read(this.#o.outbox.cursor() + 1)) {
       const plant = this.#running.get(entry.plantId)?.plant;
+      if (plant !== undefined && isForgotten(entry, plant.state)) return this.#catchUpFrom(entry.seq);
       this.#o.outbox.offer(plant === undefined ? [] : eventsOf(entry, plant.state), entry.seq);
+    }
+  }
+
+  /** With the state as it was at each entry. Takes as long as a start without a snapshot. */
+  #catchUpFrom(fromSeq: number): void {
+    const kept = this.#unpacked();
+    const before = kept.seq < fromSeq ? kept : { plants: new Map(), seq: 0 };
+    for (const { entry, core } of this.#folding(before)) {
+      if (entry.seq >= fromSeq) this.#o.outbox.offer(eventsOf(entry, core.state), entry.seq);
     }
   }
 

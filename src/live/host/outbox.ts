@@ -36,6 +36,14 @@ const deviceOfCommand = (commandId: string | undefined, state: CoreState): strin
 const kindOf = (deviceId: string, state: CoreState): string | null =>
   state.devices.get(deviceId)?.device.kind ?? state.appliances.get(deviceId)?.appliance.kind ?? null;
 
+/** Whether it tells of a command that the state has let go, as it does with all but the newest that ended. */
+export const isForgotten = (entry: JournalEntry, state: CoreState): boolean =>
+  entry.facts.some(
+    (f) =>
+      (f.type === 'command.ended' || f.type === 'appliance.command-ended') &&
+      commandOf(f.commandId, state) === undefined,
+  );
+
 interface Told {
   readonly type: string;
   readonly version: string;

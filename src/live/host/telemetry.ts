@@ -2,13 +2,15 @@ import Database from 'libsql';
 import type { Metric, TelemetryHistory, TimeRange } from '../../api/service.ts';
 import type { ApplianceState } from '../../domain/appliance.ts';
 import { type BatteryState, chargingStateOf, gridStatusOf } from '../../domain/battery.ts';
+import { inputError } from '../../domain/errors.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_HOUR } from '../../domain/units.ts';
 import type { RawPoint } from '../../ports/field.ts';
 
 /**
  * Samples and raw points as they came, in a SQLite file of their own. Telemetry is no fact: writing is buffered for a
  * second and not synced at once, so a crash leaves a hole and never a wrong value. A sample that comes twice is one
- * sample. Kept for RETENTION_MS; at BUFFER_MAX waiting rows they are written at once.
+ * sample; one with a figure that is no number is none. Kept for RETENTION_MS: old rows of a device go when it brings new
+ * ones, those of silent devices at the start. At BUFFER_MAX waiting rows they are written at once.
  * @source retention: TextureHQ/docs, older text: 14 days
  */
 const RETENTION_MS = 14 * MS_PER_DAY;
@@ -37,9 +39,19 @@ export interface TelemetrySink extends TelemetryHistory {
   close(): void;
 }
 
-/** @param file  where to keep it; ":memory:" for a plant that is thrown away */
+/**
+ * @param file  where to keep it; ":memory:" for a plant that is thrown away
+ * @throws InputError when the file is no such store
+ */
 export function openTelemetry(file: string, wallMs: () => EpochMs): TelemetrySink {
   return new Store(file, wallMs);
+}
+
+/** It holds no fact: without it history is lost, and nothing else. That is for a person to decide. */
+function damaged(file: string, error: unknown): Error {
+  const value = error instanceof Error ? error.message : String(error);
+  const expected = 'the telemetry that was kept here, or no such file: then it begins anew';
+  return inputError({ source: file, place: 'the file', value, expected });
 }
 
 class Store implements TelemetrySink {
@@ -52,33 +64,44 @@ class Store implements TelemetrySink {
   #points: (readonly [string, RawPoint])[] = [];
   #appliances: (readonly [string, ApplianceState])[] = [];
   readonly #timer: NodeJS.Timeout;
-  #prunedMs = Number.NEGATIVE_INFINITY;
+  /** Device → when its old rows went. */
+  readonly #prunedMs = new Map<string, EpochMs>();
+  #closed = false;
 
   constructor(file: string, wallMs: () => EpochMs) {
     this.#wallMs = wallMs;
     this.#db = new Database(file);
-    this.#db.pragma('journal_mode = WAL');
-    this.#db.pragma('synchronous = NORMAL');
-    this.#db.exec(TABLES);
+    try {
+      this.#db.pragma('journal_mode = WAL');
+      this.#db.pragma('synchronous = NORMAL');
+      this.#db.exec(TABLES);
+    } catch (error) {
+      this.#db.close();
+      throw damaged(file, error);
+    }
     this.#addState = this.#db.prepare('INSERT OR REPLACE INTO state VALUES (?,?,?,?,?,?,?,?,?)');
     this.#addPoint = this.#db.prepare('INSERT OR REPLACE INTO point VALUES (?,?,?,?,?,?,?,?)');
     this.#addAppliance = this.#db.prepare('INSERT OR REPLACE INTO appliance VALUES (?,?,?)');
+    this.#forget('at_ms < ?', [wallMs() - RETENTION_MS]);
     this.#timer = setInterval(() => this.#tryFlush(), FLUSH_MS);
     this.#timer.unref();
   }
 
   addState(deviceId: string, state: BatteryState): void {
+    if (![state.charge, state.chargePercentage, state.chargeRate, state.backupReserve].every(Number.isFinite)) return;
+    if (!Number.isFinite(state.sampledAtMs)) return;
     this.#states.push([deviceId, state]);
     if (this.#states.length >= BUFFER_MAX) this.#tryFlush();
   }
 
   addApplianceState(deviceId: string, state: ApplianceState): void {
+    if (!Number.isFinite(state.sampledAtMs)) return;
     this.#appliances.push([deviceId, state]);
     if (this.#appliances.length >= BUFFER_MAX) this.#tryFlush();
   }
 
   addPoints(deviceId: string, points: readonly RawPoint[]): void {
-    for (const p of points) this.#points.push([deviceId, p]);
+    for (const p of points) if (Number.isFinite(p.atMs)) this.#points.push([deviceId, p]);
     if (this.#points.length >= BUFFER_MAX) this.#tryFlush();
   }
 
@@ -111,12 +134,29 @@ class Store implements TelemetrySink {
   windows(request: Parameters<TelemetryHistory['windows']>[0]): ReturnType<TelemetryHistory['windows']> {
     const { deviceIds, metric, range, windowMs } = request;
     return deviceIds.flatMap((deviceId) => {
-      const from = { ...range, fromMs: range.fromMs - HOLD_MS_MAX, limit: ROWS_MAX };
-      return windowsOf(this.states(deviceId, from), { metric, range, windowMs }).map((w) => ({ deviceId, ...w }));
+      const samples = this.#samples(deviceId, { fromMs: range.fromMs - HOLD_MS_MAX, toMs: range.toMs });
+      return windowsOf(samples, { metric, range, windowMs }).map((w) => ({ deviceId, ...w }));
     });
   }
 
+  /** All of them, oldest first, some at a time. */
+  *#samples(deviceId: string, range: { readonly fromMs: EpochMs; readonly toMs: EpochMs }): Generator<BatteryState> {
+    this.#tryFlush();
+    const page = this.#db.prepare(
+      'SELECT * FROM state WHERE device = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms LIMIT ?',
+    );
+    for (let fromMs = range.fromMs; ; ) {
+      const rows = page.all(deviceId, fromMs, range.toMs, ROWS_MAX) as StateRow[];
+      for (const row of rows) yield stateOf(row);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < ROWS_MAX) return;
+      fromMs = last.at_ms + 1;
+    }
+  }
+
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     clearInterval(this.#timer);
     this.#tryFlush();
     this.#db.close();
@@ -137,19 +177,24 @@ class Store implements TelemetrySink {
         for (const [id, p] of points) this.#addPoint.run(...pointRow(id, p));
         for (const [id, s] of appliances) this.#addAppliance.run(id, Math.round(s.sampledAtMs), JSON.stringify(s));
       })();
-      this.#prune();
+      for (const [id] of [...states, ...points, ...appliances]) this.#prune(id);
     } catch {
       return;
     }
   }
 
-  #prune(): void {
+  /** By the key of the tables: the whole of them is too much to read while requests wait. */
+  #prune(deviceId: string): void {
     const nowMs = this.#wallMs();
-    if (nowMs - this.#prunedMs < PRUNE_MS) return;
-    this.#prunedMs = nowMs;
-    this.#db.prepare('DELETE FROM state WHERE at_ms < ?').run(nowMs - RETENTION_MS);
-    this.#db.prepare('DELETE FROM point WHERE at_ms < ?').run(nowMs - RETENTION_MS);
-    this.#db.prepare('DELETE FROM appliance WHERE at_ms < ?').run(nowMs - RETENTION_MS);
+    if (nowMs - (this.#prunedMs.get(deviceId) ?? Number.NEGATIVE_INFINITY) < PRUNE_MS) return;
+    this.#prunedMs.set(deviceId, nowMs);
+    this.#forget('device = ? AND at_ms < ?', [deviceId, nowMs - RETENTION_MS]);
+  }
+
+  #forget(which: string, values: readonly (string | number)[]): void {
+    for (const table of ['state', 'point', 'appliance']) {
+      this.#db.prepare(`DELETE FROM ${table} WHERE ${which}`).run(...values);
+    }
   }
 }
 
@@ -176,12 +221,12 @@ interface PointRow {
 
 const stateRow = (id: string, s: BatteryState) => [
   id,
-  s.sampledAtMs,
+  Math.round(s.sampledAtMs),
   s.charge,
   s.chargePercentage,
   s.chargeRate,
   s.backupReserve,
-  s.gridPower,
+  s.gridPower !== null && Number.isFinite(s.gridPower) ? s.gridPower : null,
   s.strategy,
   (s.isStormModeEnabled ? 1 : 0) + (s.isStormModeActive ? 2 : 0),
 ];
@@ -235,27 +280,31 @@ const POWER: Readonly<Record<Exclude<Metric, 'storage'>, (s: BatteryState) => nu
  * no sample reaches is left out: unknown is not zero.
  */
 export function windowsOf(
-  states: readonly BatteryState[],
+  states: Iterable<BatteryState>,
   request: { readonly metric: Metric; readonly range: TimeRange; readonly windowMs: number },
 ): { readonly startMs: EpochMs; readonly value: number }[] {
   const { metric, range, windowMs } = request;
   const sums = new Map<EpochMs, number>();
-  states.forEach((s, i) => {
-    if (metric === 'storage') {
-      if (s.sampledAtMs >= range.fromMs) sums.set(windowStart(s.sampledAtMs, windowMs), s.charge);
-      return;
-    }
-    const powerW = POWER[metric](s);
+  const count = (s: BatteryState, nextMs: EpochMs): void => {
+    const powerW = metric === 'storage' ? null : POWER[metric](s);
     if (powerW === null) return;
-    const next = states[i + 1]?.sampledAtMs ?? range.toMs;
-    const endMs = Math.min(next, s.sampledAtMs + HOLD_MS_MAX, range.toMs);
+    const endMs = Math.min(nextMs, s.sampledAtMs + HOLD_MS_MAX, range.toMs);
     for (let t = Math.max(s.sampledAtMs, range.fromMs); t < endMs; ) {
       const startMs = windowStart(t, windowMs);
       const untilMs = Math.min(endMs, startMs + windowMs);
       sums.set(startMs, (sums.get(startMs) ?? 0) + (powerW * (untilMs - t)) / MS_PER_HOUR);
       t = untilMs;
     }
-  });
+  };
+  let held: BatteryState | null = null;
+  for (const s of states) {
+    if (held !== null) count(held, s.sampledAtMs);
+    held = s;
+    if (metric === 'storage' && s.sampledAtMs >= range.fromMs) {
+      sums.set(windowStart(s.sampledAtMs, windowMs), s.charge);
+    }
+  }
+  if (held !== null) count(held, range.toMs);
   const windows = [...sums].map(([startMs, value]) => ({ startMs, value })).sort((a, b) => a.startMs - b.startMs);
   return windows.slice(-range.limit);
 }

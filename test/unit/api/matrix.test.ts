@@ -71,6 +71,7 @@ const filled = (path: string, ids: Seed): string =>
 function bodyOf({ method, path }: Operation, ids: Seed): unknown {
   const { deviceId = '', siteId = '', customerId = '', programId = '', resourceId = '', feederId = '' } = ids;
   const input = { operatingMode: 'charge' };
+  const { chargerId, vehicleId, thermostatId, inverterId } = ids;
   const bodies: Readonly<Record<string, unknown>> = {
     'POST /v1/workspaces': { name: 'x' },
     'POST /v1/workspaces/{workspaceId}/clients': credential(['read']),
@@ -81,6 +82,21 @@ function bodyOf({ method, path }: Operation, ids: Seed): unknown {
     'PUT /v1/devices/{deviceId}/tags': { tags: ['a', 'north'] },
     'POST /v1/commands': { deviceId, input },
     'POST /v1/commands/battery/set-operating-mode': { deviceId, input },
+    'POST /v1/commands/charger/set-operating-mode': {
+      deviceId: chargerId,
+      input: { operatingMode: 'stop-charging' },
+    },
+    'POST /v1/commands/vehicle/set-operating-mode': {
+      deviceId: vehicleId,
+      input: { operatingMode: 'start-charging' },
+    },
+    'POST /v1/commands/vehicle/set-charge-limit': { deviceId: vehicleId, input: { chargeLimit: 80 } },
+    'POST /v1/commands/thermostat/set-operating-mode': {
+      deviceId: thermostatId,
+      input: { operatingMode: 'cool', coolTarget: 75 },
+    },
+    'POST /v1/commands/thermostat/set-fan-mode': { deviceId: thermostatId, input: { fanMode: 'on' } },
+    'POST /v1/commands/inverter/set-export-limit': { deviceId: inverterId, input: { powerW: null } },
     'POST /v1/batch-commands': { deviceIds: [deviceId], command: { slug: 'battery:set-operating-mode', input } },
     'POST /v1/programs': program(),
     'POST /v1/programs/{programId}/enrollments': { deviceId },

@@ -4,7 +4,14 @@ import { snapshotOf } from '../../../src/core/snapshot.ts';
 import type { CoreState } from '../../../src/core/state.ts';
 import type { Folded } from '../../../src/live/host/plant.ts';
 import type { Scheduler, TimerHandle } from '../../../src/ports/clock.ts';
-import type { Appended, Journal, JournalEntry, JournalHealth, NewEntry, StoredReply } from '../../../src/ports/journal.ts';
+import type {
+  Appended,
+  Journal,
+  JournalEntry,
+  JournalHealth,
+  NewEntry,
+  StoredReply,
+} from '../../../src/ports/journal.ts';
 import { CAPABILITIES } from '../../helpers/coreBench.ts';
 
 /** A journal whose disk is the test's hand: entries become durable, or are refused, when it says so. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { CoreInput } from '../../../src/core/input.ts';
-import type { Fact } from '../../../src/domain/fact.ts';
 import type { OutboxEvent } from '../../../src/domain/destination.ts';
+import type { Fact } from '../../../src/domain/fact.ts';
 import { Bench, HOUR, T0 } from '../../helpers/coreBench.ts';
 import { foldOf, HandJournal, textOf, turn } from './handJournal.ts';
 import { put, rigOn } from './hostRig.ts';
@@ -71,6 +71,23 @@ describe('a host', () => {
     expect(journal.kept?.seq).toBe(3);
     const again = await rigOn(HandJournal.after(journal.entries, journal.kept), { startMs: T0 });
     expect([...again.host.registry.state.workspaces.keys()]).toEqual(['w1', 'w2', 'w3']);
+  });
+
+  test('a host that crashes before each snapshot still takes one: what it folded at its start counts', async () => {
+    const before = new HandJournal();
+    const rig = await rigOn(before, { startMs: T0, snapshotEvery: 4 });
+    for (const id of ['w1', 'w2', 'w3']) {
+      void put(rig.host, workspace(id));
+      await before.write();
+    }
+    await turn();
+    expect(before.kept).toBeNull();
+    const journal = HandJournal.after(before.entries);
+    const again = await rigOn(journal, { startMs: T0, snapshotEvery: 4 });
+    void put(again.host, workspace('w4'));
+    await journal.write();
+    await turn();
+    expect(journal.kept?.seq).toBe(4);
   });
 
   test('what was refused is in no snapshot', async () => {

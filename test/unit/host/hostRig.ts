@@ -1,7 +1,7 @@
 import type { DestinationHealth, TelemetryHistory } from '../../../src/api/service.ts';
 import type { CoreInput, Effect } from '../../../src/core/input.ts';
 import type { Destination, OutboxEvent } from '../../../src/domain/destination.ts';
-import { type Host, openHost, type Outbox } from '../../../src/live/host/host.ts';
+import { type Host, type Outbox, openHost } from '../../../src/live/host/host.ts';
 import type { Outside } from '../../../src/live/host/outside.ts';
 import type { Journal } from '../../../src/ports/journal.ts';
 import { HandClock, SETTINGS } from './handJournal.ts';
@@ -69,12 +69,22 @@ export interface HostRig {
   readonly started: string[];
 }
 
-const NO_TELEMETRY: TelemetryHistory = { states: () => [], points: () => [], applianceStates: () => [], windows: () => [] };
+const NO_TELEMETRY: TelemetryHistory = {
+  states: () => [],
+  points: () => [],
+  applianceStates: () => [],
+  windows: () => [],
+};
 const NO_SECRETS = { rotateWebhook: () => 'secret', forgetWebhook: () => {} };
 
 export async function rigOn(
   journal: Journal,
-  over: { readonly startMs: number; readonly cursor?: number; readonly snapshotEvery?: number; readonly stopFails?: string },
+  over: {
+    readonly startMs: number;
+    readonly cursor?: number;
+    readonly snapshotEvery?: number;
+    readonly stopFails?: string;
+  },
 ): Promise<HostRig> {
   const rig = {
     outbox: new KeptOutbox(over.cursor),
