@@ -2,6 +2,7 @@ import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { ask, connectDevices, makeRig, makeWorkspace, operatorKey, removeRig, type Served, serve } from './bench.ts';
+import { diskWords } from './disk.ts';
 import { startHelper } from './helpers.ts';
 import type { CommandLoad, CommandsDone } from './loadTasks.ts';
 import { runToEnd, vitals } from './processes.ts';
@@ -71,6 +72,7 @@ async function main(): Promise<number> {
   const b: Bench = { served, port, url, key: at.key, deviceIds, rows: [], notes: [], accepted: 0 };
   const parts = flags.only.split(',');
   const before = loadavg()[0] ?? 0;
+  b.notes.push(`disk before: ${diskWords(rig.dir)}`);
   try {
     if (parts.includes('commands')) await commands(b);
     if (parts.includes('streams')) await streams(b);
@@ -80,6 +82,7 @@ async function main(): Promise<number> {
     await served.process.ended;
   }
   await verify(b, rig.data);
+  b.notes.push(`disk after:  ${diskWords(rig.dir)}`);
   b.notes.push(`load of the machine before ${before.toFixed(2)}, after ${(loadavg()[0] ?? 0).toFixed(2)}`);
   for (const row of b.rows) console.log(lineOf(row));
   for (const note of b.notes) console.log(note);

@@ -11,8 +11,8 @@ import { HttpWire, PERFECT_LINK } from '../wire/http.ts';
 import { createOemLink } from '../world/oemLink.ts';
 
 /**
- * What surrounds a sandbox workspace: a clock of its own that can be stepped, and the three makers with a few batteries
- * each in this process, on the direct wire. The seed is the workspace's id: the same sandbox has the same homes. After a
+ * What surrounds a sandbox workspace: a clock of its own that can be stepped, the three makers with a few batteries
+ * each and the open cloud with other devices in this process, on the direct wire. The seed is the workspace's id: the same sandbox has the same homes. After a
  * restart the plant knows what it knew, and the makers begin anew.
  */
 const DEVICES = 10;

@@ -64,11 +64,20 @@ function encodeObject(value: object, place: string): unknown {
   const prototype: unknown = Object.getPrototypeOf(value);
   const isPlain = prototype === Object.prototype || prototype === null;
   invariant(isPlain, `a snapshot cannot hold a ${value.constructor?.name ?? 'foreign object'} at ${place}`);
-  const pairs = Object.entries(value)
-    .filter(([, v]) => v !== undefined)
-    .map(([k, v]) => [k, encode(v, `${place}.${k}`)] as const);
-  return pairs.some(([k]) => k.startsWith('$') || k === '__proto__') ? { $object: pairs } : Object.fromEntries(pairs);
+  const fields = value as Readonly<Record<string, unknown>>;
+  const plain: Record<string, unknown> = {};
+  for (const k of Object.keys(fields)) {
+    const v = fields[k];
+    if (k.startsWith('$') || k === '__proto__') return { $object: pairsOf(fields, place) };
+    if (v !== undefined) plain[k] = encode(v, `${place}.${k}`);
+  }
+  return plain;
 }
+
+const pairsOf = (fields: Readonly<Record<string, unknown>>, place: string): unknown[] =>
+  Object.entries(fields)
+    .filter(([, v]) => v !== undefined)
+    .map(([k, v]) => [k, encode(v, `${place}.${k}`)]);
 
 function decode(value: unknown, place: string): unknown {
   if (Array.isArray(value)) return value.map((v, i) => decode(v, `${place}[${i}]`));

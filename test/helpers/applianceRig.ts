@@ -39,6 +39,8 @@ export class ApplianceRig {
   readonly replies: OemReply[] = [];
   /** Set: effects are recorded and go nowhere, as when a process dies before it performs them. */
   mute = false;
+  /** Set: nothing that the cloud answers is heard. */
+  deaf = false;
   core: Core;
   readonly #options: RigOptions;
   readonly #settings = defaultSettings(CAPABILITIES);
@@ -132,6 +134,7 @@ export class ApplianceRig {
     this.core = this.folded();
     this.#link = this.#connect();
     this.mute = false;
+    this.deaf = false;
     this.put({ kind: 'resume' });
     this.put({ kind: 'time' });
   }
@@ -158,7 +161,7 @@ export class ApplianceRig {
       session,
       wire,
       onReply: (reply) => {
-        if (life !== this.#life) return;
+        if (life !== this.#life || this.deaf) return;
         this.replies.push(reply);
         const deviceId = this.#deviceOf(reply);
         this.put({ kind: 'oem-reply', deviceId, reply });

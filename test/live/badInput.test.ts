@@ -177,8 +177,8 @@ describe('the numbers that are not here', () => {
     console.log(
       [
         `bad inputs: ${here.length} of ${NUMBERS_MAX} numbers here, in ${rows} rows: ${ranges(here)}`,
-        ...ELSEWHERE.map((e) => `  ${ranges(e.numbers)}: ${e.file}, ${e.test}`),
-        ...NOT_HERE.map((e) => `  ${ranges(e.numbers)}: not applicable, ${e.why}`),
+        ...ELSEWHERE.map((e) => `  ${span(e.numbers)}: ${e.file}, ${e.test}`),
+        ...NOT_HERE.map((e) => `  ${span(e.numbers)}: not applicable, ${e.why}`),
       ].join('\n'),
     );
     expect(left).toEqual([]);
@@ -190,8 +190,10 @@ function ranges(numbers: readonly number[]): string {
   const parts: [number, number][] = [];
   for (const n of numbers) {
     const last = parts[parts.length - 1];
-    if (last !== undefined && (n === last[1] + 1 || (numbers.length === 2 && n > last[1]))) last[1] = n;
+    if (last !== undefined && n === last[1] + 1) last[1] = n;
     else parts.push([n, n]);
   }
-  return parts.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(', ');
+  return parts.map(span).join(', ');
 }
+
+const span = ([from, to]: readonly [number, number]): string => (from === to ? String(from) : `${from}-${to}`);

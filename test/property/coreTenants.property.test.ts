@@ -22,6 +22,8 @@ type TenantAct =
       readonly online: boolean;
     }
   | { readonly kind: 'command'; readonly device: number; readonly mode: number; readonly w: number }
+  /** A vehicle is told a charge limit, or shows one. */
+  | { readonly kind: 'tell-vehicle' | 'see-vehicle'; readonly pct: number; readonly forMin: number }
   | { readonly kind: 'batch' | 'event' | 'stop-all' | 'configure' | 'request' | 'approve' | 'transformer' };
 
 const tenantAct: fc.Arbitrary<TenantAct> = fc.oneof(
@@ -33,6 +35,11 @@ const tenantAct: fc.Arbitrary<TenantAct> = fc.oneof(
     online: fc.boolean(),
   }),
   fc.record({ kind: fc.constant('command' as const), device: fc.nat(2), mode: fc.nat(3), w: fc.nat(5_000) }),
+  fc.record({
+    kind: fc.constantFrom('tell-vehicle' as const, 'see-vehicle' as const),
+    pct: fc.nat(2),
+    forMin: fc.nat(60),
+  }),
   fc.record({
     kind: fc.constantFrom(
       'batch',
@@ -81,7 +88,7 @@ class Shared {
     if (effect.kind === 'field') {
       const reply = { kind: 'operated', jobId: effect.job.jobId } as const;
       this.put({ kind: 'field-event', deviceId: effect.deviceId, event: { kind: 'reply', reply } });
-    } else if (effect.kind === 'oem' && (effect.job.kind === 'control' || effect.job.kind === 'cancel')) {
+    } else if (effect.kind === 'oem' && ['control', 'set', 'cancel'].includes(effect.job.kind)) {
       const { jobId } = effect.job;
       this.put({
         kind: 'oem-reply',
@@ -119,6 +126,18 @@ class Shared {
         provenance: { source: 'test', standing: 'assumed' },
       },
     });
+    const source = { kind: 'oem', oem: 'open', vendorDeviceId: `${w}v` } as const;
+    const vehicle = {
+      deviceId: `${w}v`,
+      kind: 'vehicle',
+      manufacturer: 'M',
+      model: 'M',
+      source,
+      tags: ['all'],
+    } as const;
+    const siteId = `s${w}v`;
+    this.put({ kind: 'create-site', site: { siteId, workspaceId: w, customerId: 'c', name: 's', timeZone: ZONE } });
+    this.put({ kind: 'connect-appliance', appliance: { ...vehicle, workspaceId: w, siteId } });
     for (const [n, make] of (['enphase', 'solaredge', 'dnp3'] as const).entries()) this.connect(w, n, make);
   }
 
@@ -147,6 +166,36 @@ class Shared {
     if (make !== 'solaredge') this.put({ kind: 'enroll', deviceId, programId: `p${w}` });
   }
 
+  private tellVehicle(w: 'A' | 'B', chargeLimit: number, forMs: number): void {
+    const setting = { slug: 'vehicle:set-charge-limit', input: { chargeLimit } } as const;
+    const endMs = forMs === 0 ? null : this.nowMs + forMs;
+    const window = { startMs: this.nowMs, endMs, notAfterMs: endMs ?? this.nowMs + HOUR };
+    const request = { workspaceId: w, deviceId: `${w}v`, setting, ...window, actor: 'ana' };
+    this.put({ kind: 'appliance-command', request });
+  }
+
+  private seeVehicle(w: 'A' | 'B', chargeLimit: number): void {
+    const state = {
+      kind: 'vehicle',
+      charge: null,
+      chargePercentage: 40,
+      chargingState: 'idle',
+      chargeCompletionDateMs: null,
+      chargeCompletedAtMs: null,
+      chargeLimit,
+      isPluggedIn: true,
+      chargerVoltage: 240,
+      chargerCurrent: 0,
+      chargerWattage: 0,
+      range: 100,
+      latitude: null,
+      longitude: null,
+      sampledAtMs: this.nowMs,
+    } as const;
+    const reply = { kind: 'appliance-state', jobId: 'poll', vendorDeviceId: `${w}v`, state, online: true } as const;
+    this.put({ kind: 'oem-reply', deviceId: `${w}v`, reply });
+  }
+
   perform({ who: w, act }: Step): void {
     const window = { startMs: this.nowMs, endMs: this.nowMs + HOUR };
     const site = `s${w}2`;
@@ -162,6 +211,10 @@ class Shared {
         const request = { workspaceId: w, deviceId: `${w}${act.device}`, input, ...window, actor: 'ana' };
         return this.put({ kind: 'command', request });
       }
+      case 'tell-vehicle':
+        return this.tellVehicle(w, 50 + act.pct, act.forMin * MIN);
+      case 'see-vehicle':
+        return this.seeVehicle(w, 50 + act.pct);
       case 'batch': {
         const input = { operatingMode: 'discharge', enableGridInteraction: true, powerW: 1_000 } as const;
         return this.put({ kind: 'batch', batch: { workspaceId: w, tag: 'all', input, ...window, actor: 'ana' } });

@@ -5,7 +5,7 @@ import { type Answered, ask, make, makeRig, type Rig, removeRig } from '../bench
 import { launch, type Running } from '../processes.ts';
 import { DEVICES, RigCloud, type RigOem } from './cloud.ts';
 import { RigReceiver } from './receiver.ts';
-import { must, Skipped, until, yes } from './row.ts';
+import { Missed, must, until, yes } from './row.ts';
 import { ADDRESSES, RigSite, SITE_W, WATCHDOG_MS } from './site.ts';
 
 /**
@@ -55,6 +55,8 @@ export class Bed {
   /** Commands that were answered 202. */
   readonly acknowledged: string[] = [];
   readonly #options: BedOptions;
+  #isTraced: boolean;
+  #hasEnded = false;
 
   private constructor(
     options: BedOptions,
@@ -73,6 +75,8 @@ export class Bed {
     this.receivers = around.receivers;
     this.process = around.process;
     this.url = String(around.process.ready.url);
+    this.#isTraced = (options.under ?? []).length > 0;
+    this.#take(around.process);
   }
 
   static async open(options: BedOptions): Promise<Bed> {
@@ -99,20 +103,52 @@ export class Bed {
     return bed;
   }
 
-  /** The service again, on the same folder. */
+  /** The service again, on the same folder; without the tracer that may have been in front of it. */
   async start(): Promise<Running> {
-    this.process = await start(this.rig, this.#options);
-    this.url = String(this.process.ready.url);
+    this.#isTraced = false;
+    this.#take(await start(this.rig, { ...this.#options, under: [] }));
     return this.process;
   }
 
+  /** A start on the same folder that must fail with exit code 2. @returns its words */
+  async refusesToStart(): Promise<string> {
+    try {
+      const running = await start(this.rig, { ...this.#options, under: [] });
+      running.kill('SIGKILL');
+      await running.ended;
+    } catch (e) {
+      const words = e instanceof Error ? e.message : String(e);
+      must(words.includes('ended with 2 '), words);
+      return words.slice(words.indexOf('\n') + 1).trim();
+    }
+    throw new Missed('it started');
+  }
+
+  #take(running: Running): void {
+    this.process = running;
+    this.url = String(running.ready.url);
+    this.#hasEnded = false;
+    void running.ended.then(() => {
+      if (this.process === running) this.#hasEnded = true;
+    });
+  }
+
   async stop(signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
-    this.process.kill(signal);
+    this.kill(signal);
     return this.process.ended;
   }
 
+  /** To the service itself: a tracer in front of it does not pass signals on, and ends with it. */
+  kill(signal: NodeJS.Signals): void {
+    const { pid } = this.process;
+    const children = this.#isTraced ? readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ') : [];
+    const [traced] = children.filter((c) => c !== '').map(Number);
+    if (traced === undefined) this.process.kill(signal);
+    else process.kill(traced, signal);
+  }
+
   async close(): Promise<void> {
-    this.process.kill('SIGKILL');
+    if (!this.#hasEnded) this.kill('SIGKILL');
     await this.process.ended;
     for (const site of this.sites) await site.close();
     for (const cloud of this.clouds.values()) await cloud.close();
@@ -347,9 +383,4 @@ export class Bed {
 function start({ configFile, data }: Rig, { under = [], env }: BedOptions): Promise<Running> {
   const args = ['serve', '--config', configFile, '--data', data, '--quiet'];
   return launch({ args, under, built: true, ...(env === undefined ? {} : { env }) });
-}
-
-/** @throws Skipped without the tool */
-export function needTool(tool: string, found: boolean): void {
-  if (!found) throw new Skipped(`${tool} is not on this machine`);
 }

@@ -73,7 +73,8 @@ export class Host implements Service {
   readonly #listeners = new Map<string, Set<(event: OutboxEvent) => void>>();
   /** As the durable entries have them. */
   readonly #destinations = new Map<string, Destination>();
-  #folded: (FoldedAll & { readonly given: Set<string> }) | null = null;
+  /** Of this turn of the event loop; a plant that was given away is not in it any more. */
+  #folded: FoldedAll | null = null;
   #sinceSnapshot = 0;
   #snapshotting: Promise<void> | null = null;
   #snapshotTrouble: string | null = null;
@@ -121,10 +122,7 @@ export class Host implements Service {
 
   async submit(s: Submission): Promise<Submitted> {
     const { input, actor, requestId, workspaceId, reply } = s;
-    if (workspaceId !== null && !this.#isFurnished(workspaceId)) {
-      const wanting = await this.#furnish(workspaceId);
-      if (wanting !== null) return wanting;
-    }
+    if (workspaceId !== null && !this.#isFurnished(workspaceId)) await this.#furnish(workspaceId);
     const plant = workspaceId === null ? this.#plant(REGISTRY).plant : this.#livePlantOf(workspaceId);
     const done = await plant.submit({ input, origin: { workspaceId, actor, requestId }, reply });
     if (done.kind === 'done' && input.kind === 'create-workspace') await this.#furnish(input.workspace.workspaceId);
@@ -246,20 +244,19 @@ export class Host implements Service {
 
   /**
    * A sandbox gets its plant, and its plant knows the workspace; after a crash or a stall in between, at the next start or
-   * request. @returns why it cannot have it now; null = it has, or needs none
+   * request.
    */
-  async #furnish(workspaceId: string): Promise<Extract<Submitted, { kind: 'unavailable' }> | null> {
+  async #furnish(workspaceId: string): Promise<void> {
     const workspace = this.registry.state.workspaces.get(workspaceId);
-    if (workspace?.environment !== 'sandbox' || this.#closing !== null) return null;
+    if (workspace?.environment !== 'sandbox' || this.#closing !== null) return;
     if (!this.#running.has(workspaceId)) {
       const { plant, outside } = this.#open(workspaceId, this.#nothing(this.#o.journal.lastSeq()));
       this.#startOne(plant, outside);
     }
     const { plant } = this.#plant(workspaceId);
-    if (plant.state.workspaces.has(workspaceId)) return null;
+    if (plant.state.workspaces.has(workspaceId)) return;
     const origin = { workspaceId, actor: 'system', requestId: null };
-    const done = await plant.submit({ input: { kind: 'create-workspace', workspace }, origin, reply: null });
-    return done.kind === 'unavailable' ? done : null;
+    await plant.submit({ input: { kind: 'create-workspace', workspace }, origin, reply: null });
   }
 
   #isFurnished(workspaceId: string): boolean {
@@ -273,18 +270,17 @@ export class Host implements Service {
 
   /** A plant for a stall. A disk that takes nothing stalls every plant in the same turn: one reading serves all of them. */
   #foldAnew(plantId: string): Folded {
-    const known = this.#folded;
-    if (known === null || known.given.has(plantId) || known.seq < this.#o.journal.lastSeq()) {
-      const made = { ...this.#foldAll(), given: new Set<string>() };
-      this.#folded = made;
+    let all = this.#folded;
+    if (all === null || !all.plants.has(plantId) || all.seq < this.#o.journal.lastSeq()) {
+      all = this.#foldAll();
+      this.#folded = all;
       setImmediate(() => {
-        if (this.#folded === made) this.#folded = null;
+        this.#folded = null;
       });
     }
-    const all = this.#folded;
-    invariant(all !== null, 'it was folded just now');
-    all.given.add(plantId);
-    return this.#foldedOf(all, plantId);
+    const found = this.#foldedOf(all, plantId);
+    all.plants.delete(plantId);
+    return found;
   }
 
   #foldedOf({ plants, seq }: FoldedAll, plantId: string): Folded {

@@ -288,7 +288,7 @@ export class LivePlant implements Plant {
     const tried = await this.#appendTime(this.nowMs());
     if (this.#closed) return;
     if (tried.kind === 'refused') this.#stalled = { reason: tried.reason, why: tried.why };
-    if (tried.kind === 'refused' || this.#waiting > 0 || this.#isAhead) return this.#probeLater();
+    if (tried.kind === 'refused') return this.#probeLater();
     this.#stalled = null;
     this.start();
   }

@@ -44,7 +44,7 @@ export function snapshotFiles(dir: string): { readonly file: string; readonly se
 
 /**
  * Writes one and removes the ones that are older than KEPT. The text is made a part at a time, with the event loop turning
- * between the parts: the longest stop is that of the largest field of a plant.
+ * between the parts.
  */
 export async function writeSnapshotFile(
   dir: string,
@@ -66,19 +66,32 @@ async function* textOf(head: SnapshotHead, plants: Readonly<Record<string, unkno
   yield `${sum.digest('hex')}\n`;
 }
 
-function* partsOf(head: SnapshotHead, plants: Readonly<Record<string, unknown>>): Generator<string> {
+/** The text before the check sum, in parts that are short whatever the plants hold. */
+export function* partsOf(head: SnapshotHead, plants: Readonly<Record<string, unknown>>): Generator<string> {
   yield `${canonicalJson({ ...head, format: FORMAT })}\n{`;
   let comma = '';
   for (const [plantId, plant] of Object.entries(plants)) {
     yield `${comma}${JSON.stringify(plantId)}:`;
-    yield* spread(plant, 2);
+    yield* spread(plant, LEVELS);
     comma = ',';
   }
   yield '}\n';
 }
 
-/** The text of a value in parts: objects of the first levels field by field. */
+/** A plant, its state, the fields of that, and the mark of a map in a field: below that are lists. */
+const LEVELS = 4;
+/** Entries of a list in one part: 21,000 commands in one piece stop the service for a quarter of a second. */
+const SLICE = 200;
+
+/** The text of a value in parts: objects of the first levels field by field, long lists in slices. */
 function* spread(value: unknown, levels: number): Generator<string> {
+  if (Array.isArray(value) && value.length > SLICE) {
+    for (let i = 0; i < value.length; i += SLICE) {
+      yield `${i === 0 ? '[' : ','}${canonicalJson(value.slice(i, i + SLICE)).slice(1, -1)}`;
+    }
+    yield ']';
+    return;
+  }
   if (levels === 0 || typeof value !== 'object' || value === null || Array.isArray(value)) {
     yield canonicalJson(value);
     return;

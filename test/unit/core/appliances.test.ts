@@ -108,6 +108,19 @@ describe('a command to a device that is no battery', () => {
 });
 
 describe('newer beats older', () => {
+  test('and an answer to the older one changes nothing any more', () => {
+    const r = new ApplianceRig();
+    r.mute = true;
+    const id = r.command('car', limit(60));
+    r.command('car', limit(70));
+    const facts = r.facts.length;
+    const jobId = r.core.state.applianceCommands.get(id)?.jobId ?? '';
+    const reply = { kind: 'refused', jobId, code: 'no', message: 'no' } as const;
+    r.put({ kind: 'oem-reply', deviceId: 'car', reply });
+    expect(r.facts).toHaveLength(facts);
+    expect(r.standing(id)).toEqual(['superseded', 'newer_command']);
+  });
+
   test('per device and slug: a fan mode leaves the operating mode alone', () => {
     const r = new ApplianceRig();
     const first = r.command('house', cool(78));
@@ -157,6 +170,7 @@ describe('setting back', () => {
     expect(r.standing(id)).toEqual(['cancelled', 'cancelled_by_actor']);
     r.run(MINUTE);
     expect(r.shown(HOUSE ?? 2)).toMatchObject({ coolTarget: 74 });
+    expect(r.jobs.map((j) => j.kind)).toEqual(['set', 'set']);
     const facts = r.facts.length;
     r.cancel(id);
     expect(r.facts).toHaveLength(facts);
@@ -180,6 +194,44 @@ describe('setting back', () => {
     r.cancel(id);
     r.run(2 * HOUR);
     expect(r.cloud.orders('v-car').map((o) => [o.status, o.effects])).toEqual([['cancelled', 0]]);
+  });
+
+  test('withdrawn too late, it is set back', () => {
+    const r = new ApplianceRig();
+    r.run(PERIOD);
+    const id = r.command('car', limit(60), { inMs: MINUTE });
+    r.run(MINUTE - 10);
+    r.cancel(id);
+    r.run(5_000);
+    expect(r.cloud.orders('v-car').map((o) => o.status)).toEqual(['applied', 'applied']);
+    expect(r.shown(CAR ?? 0)).toMatchObject({ chargeLimit: 80 });
+  });
+
+  test('cancelled before its start and taken after it, it is set back', () => {
+    const r = new ApplianceRig({ link: { delayMinMs: 2_000 } });
+    r.run(PERIOD);
+    const id = r.command('car', limit(60), { inMs: 1_000 });
+    r.cancel(id);
+    r.run(MINUTE);
+    expect(r.cloud.orders('v-car').map((o) => o.body.setting)).toEqual([limit(60), limit(80)]);
+    expect(r.shown(CAR ?? 0)).toMatchObject({ chargeLimit: 80 });
+  });
+
+  test('what is set back is what was ordered last, though no sample shows it yet', () => {
+    const r = new ApplianceRig();
+    r.run(PERIOD);
+    r.command('car', limit(70));
+    r.command('car', limit(50), { forMs: 30 * MINUTE });
+    r.run(HOUR);
+    expect(r.shown(CAR ?? 0)).toMatchObject({ chargeLimit: 70 });
+  });
+
+  test('a command whose window was over before it was seen is judged, not superseded', () => {
+    const r = new ApplianceRig({ behaviour: { swallowRatio: 1 } });
+    r.run(PERIOD);
+    const id = r.command('car', limit(60), { forMs: PERIOD + MINUTE });
+    r.run(PERIOD + 2 * MINUTE);
+    expect(r.standing(id)).toEqual(['failed', 'no_effect']);
   });
 
   test('a newer command takes over what is to be set back', () => {
@@ -258,6 +310,19 @@ describe('after a restart', () => {
     expect(r.standing(id)).toEqual(['succeeded', 'effect_seen']);
   });
 
+  test('a setting that may have left and can leave no more is not said never to have left', () => {
+    const r = new ApplianceRig({ link: { delayMinMs: 1_000 } });
+    const id = r.command('car', limit(60), { notAfterMs: MINUTE });
+    r.run(3_500);
+    r.deaf = true;
+    r.run(2 * MINUTE);
+    r.restart();
+    r.run(MINUTE);
+    expect(r.replies.filter((x) => x.jobId === 'job-1').at(-1)).toMatchObject({ kind: 'unknown' });
+    r.run(2 * PERIOD);
+    expect(r.standing(id)).toEqual(['succeeded', 'effect_seen']);
+  });
+
   test('the state is the fold of the facts, snapshot or not', () => {
     const r = new ApplianceRig();
     r.run(PERIOD);
@@ -285,6 +350,17 @@ describe('after a restart', () => {
     r.run(2 * HOUR);
     expect(r.cloud.orders('v-car').map((o) => [o.status, o.effects])).toEqual([['cancelled', 0]]);
   });
+});
+
+test('a device of another workspace is refused as one that does not exist', () => {
+  const r = new ApplianceRig();
+  const window = { startMs: r.nowMs, endMs: null, notAfterMs: r.nowMs + HOUR };
+  const ask = (workspaceId: string, deviceId: string) =>
+    r.put({ kind: 'appliance-command', request: { workspaceId, deviceId, setting: limit(60), ...window, actor: 'x' } });
+  const [foreign] = ask('other', 'car').refusals;
+  const [absent] = ask('ws', 'nobody').refusals;
+  expect(foreign?.why.replace('car', '')).toBe(absent?.why.replace('nobody', ''));
+  expect(foreign?.code).toBe('unknown');
 });
 
 describe('a batch by tag', () => {

@@ -332,6 +332,22 @@ describe('connector and simulated site', () => {
     expect(bench.rtac.plant).toMatchObject({ state: 'following', powerW: 500_000 });
   });
 
+  test('a watchdog that is configured while the link stands sets how often the site is asked from then on', () => {
+    const bench = new Bench({ safety: null, rtac: { watchdogMs: 6_000, unsolicited: false } });
+    bench.connect();
+    bench.run(1_000);
+    bench.connector.configure({ ...SAFETY, watchdog: { timeoutMs: 6_000 } }, [APPROVAL], bench.nowMs);
+    bench.pump();
+    bench.setpoint('job', 500_000, 120);
+    bench.run(5_000);
+    expect(bench.rtac.plant.state).toBe('following');
+    bench.hang(8_000);
+    expect(bench.rtac.plant.state).toBe('safe');
+    bench.wake();
+    bench.run(6_000);
+    expect(bench.rtac.plant).toMatchObject({ state: 'following', powerW: 500_000 });
+  });
+
   test('the state carries what the site says beyond the battery', () => {
     const bench = new Bench();
     bench.connect();

@@ -2,6 +2,7 @@ import { Core } from '../../../src/core/core.ts';
 import { defaultSettings } from '../../../src/core/settings.ts';
 import { snapshotOf } from '../../../src/core/snapshot.ts';
 import type { CoreState } from '../../../src/core/state.ts';
+import { canonicalJson } from '../../../src/domain/canonicalJson.ts';
 import type { Folded } from '../../../src/live/host/plant.ts';
 import type { Scheduler, TimerHandle } from '../../../src/ports/clock.ts';
 import type {
@@ -113,7 +114,8 @@ export function foldOf(entries: Iterable<JournalEntry>, plantId = 'main'): Folde
   return { core, lastMs, seq };
 }
 
-export const textOf = (state: CoreState): string => JSON.stringify(snapshotOf(state));
+/** Fields by name, as the journal writes them; maps and sets in their order, which the core relies on. */
+export const textOf = (state: CoreState): string => canonicalJson(snapshotOf(state));
 
 /** Time that stands until it is set; what is due then runs, in order of time. */
 export class HandClock implements Scheduler {

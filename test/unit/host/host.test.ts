@@ -1,7 +1,8 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { CoreInput } from '../../../src/core/input.ts';
 import type { OutboxEvent } from '../../../src/domain/destination.ts';
 import type { Fact } from '../../../src/domain/fact.ts';
+import { PROBE_MS } from '../../../src/live/host/plant.ts';
 import { Bench, HOUR, T0 } from '../../helpers/coreBench.ts';
 import { foldOf, HandJournal, textOf, turn } from './handJournal.ts';
 import { put, rigOn } from './hostRig.ts';
@@ -39,6 +40,10 @@ async function story(journal: HandJournal, rig: Awaited<ReturnType<typeof rigOn>
     await journal.write();
   }
 }
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 describe('a host', () => {
   test('a plant that comes back has the state and the time of its entries, with a snapshot and without', async () => {
@@ -105,6 +110,51 @@ describe('a host', () => {
     expect(rig.host.health().parts['plant/main']).toEqual({ ok: false, why: 'the queue is full' });
   });
 
+  test('there is no snapshot of a plant that is stalled while its entries wait', async () => {
+    const journal = new HandJournal();
+    const rig = await rigOn(journal, { startMs: T0, snapshotEvery: 1 });
+    void put(rig.host, workspace('w1'));
+    void put(rig.host, workspace('w2'));
+    journal.full = 'the queue is full';
+    void put(rig.host, workspace('w3'));
+    await turn();
+    journal.full = null;
+    await journal.write(1);
+    await turn();
+    await journal.write();
+    await turn();
+    const again = await rigOn(HandJournal.after(journal.entries, journal.kept), { startMs: T0 });
+    expect([...again.host.registry.state.workspaces.keys()]).toEqual(['w1', 'w2']);
+  });
+
+  test('a plant that stalls in the turn of another one has what became durable in between', async () => {
+    const journal = new HandJournal();
+    const rig = await rigOn(journal, { startMs: T0 });
+    for (const id of ['s0', 's1']) {
+      void put(rig.host, workspace(id, 'sandbox'));
+      await journal.write();
+      await journal.write();
+    }
+    void put(rig.host, destination('d1', { workspaceId: 's1' }), 's1');
+    journal.full = 'the queue is full';
+    const refused = put(rig.host, destination('d0', { workspaceId: 's0' }), 's0');
+    journal.full = null;
+    expect(await refused).toMatchObject({ kind: 'unavailable' });
+    void journal.write();
+    const input = destination('d2', { workspaceId: 's1' });
+    const broken = rig.host.submit({
+      workspaceId: 's1',
+      input,
+      actor: 'ana',
+      requestId: 'r',
+      reply: () => {
+        throw new Error('a bug');
+      },
+    });
+    await expect(broken).rejects.toThrow('a bug');
+    expect([...(rig.host.plantOf('s1')?.state.destinations.keys() ?? [])]).toEqual(['d1']);
+  });
+
   test('plants that stall together are folded in one reading', async () => {
     const journal = new HandJournal();
     const rig = await rigOn(journal, { startMs: T0 });
@@ -152,6 +202,7 @@ describe('a host', () => {
   test('a sandbox whose making was refused is made whole by the next request', async () => {
     const journal = new HandJournal();
     const rig = await rigOn(journal, { startMs: T0 });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const made = put(rig.host, workspace('s', 'sandbox'));
     await turn();
     await journal.write(1);
@@ -159,6 +210,15 @@ describe('a host', () => {
     expect(await made).toMatchObject({ kind: 'done' });
     expect(await put(rig.host, destination('d', { workspaceId: 's' }), 's')).toMatchObject({ kind: 'unavailable' });
     expect(rig.host.plantOf('s')?.state.workspaces.has('s')).toBe(false);
+    await vi.advanceTimersByTimeAsync(PROBE_MS);
+    await journal.write();
+    const again = put(rig.host, destination('d', { workspaceId: 's' }), 's');
+    await turn();
+    await journal.write();
+    await journal.write();
+    vi.useRealTimers();
+    expect(await again).toMatchObject({ kind: 'done', refusals: [] });
+    expect(rig.host.plantOf('s')?.state.workspaces.has('s')).toBe(true);
   });
 
   test('a sandbox comes back with the time it was stepped to, though nothing happened on the way', async () => {

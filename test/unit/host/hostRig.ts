@@ -4,7 +4,8 @@ import type { Destination, OutboxEvent } from '../../../src/domain/destination.t
 import { type Host, type Outbox, openHost } from '../../../src/live/host/host.ts';
 import type { Outside } from '../../../src/live/host/outside.ts';
 import type { Journal } from '../../../src/ports/journal.ts';
-import { HandClock, SETTINGS } from './handJournal.ts';
+import { stateText } from '../../helpers/coreStory.ts';
+import { HandClock, SETTINGS, textOf } from './handJournal.ts';
 
 /** A host between a journal and an outside that only writes down what it is asked to do. */
 export class KeptOutbox implements Outbox {
@@ -58,6 +59,12 @@ export class KeptOutbox implements Outbox {
   }
 }
 
+/** What is due is taken off the agenda without an entry when nothing comes of it; a fold has it again. */
+interface Began {
+  readonly whole: string;
+  readonly butAgenda: string;
+}
+
 export interface HostRig {
   readonly host: Host;
   readonly outbox: KeptOutbox;
@@ -66,7 +73,8 @@ export interface HostRig {
   readonly performed: { readonly plantId: string; readonly effect: Effect }[];
   /** Plants whose outside was stopped, in order. */
   readonly stopped: string[];
-  readonly started: string[];
+  /** State of a plant at its start, before it took up what was under way. */
+  readonly began: Map<string, Began>;
 }
 
 const NO_TELEMETRY: TelemetryHistory = {
@@ -92,7 +100,7 @@ export async function rigOn(
     clocks: new Map<string, HandClock>(),
     performed: [] as { plantId: string; effect: Effect }[],
     stopped: [] as string[],
-    started: [] as string[],
+    began: new Map<string, Began>(),
   };
   const outside = (plantId: string, lastMs: number | null): Outside => {
     const clock = plantId === 'main' ? rig.clock : new HandClock(Math.max(rig.clock.now, lastMs ?? 0));
@@ -110,7 +118,9 @@ export async function rigOn(
               advanceTo: async (atMs) => clock.setTo(atMs),
             },
       perform: (effect) => void rig.performed.push({ plantId, effect }),
-      start: () => void rig.started.push(plantId),
+      start: (_, state) => {
+        rig.began.set(plantId, { whole: textOf(state()), butAgenda: stateText(state()) });
+      },
       watch: () => {},
       onFacts: () => {},
       health: () => ({}),

@@ -383,6 +383,17 @@ describe('a plant on its journal', () => {
     expect(again.nowMs()).toBe(T0);
   });
 
+  test('nor does a stall, for which the entries are older than what was decided without one', async () => {
+    const rig = await furnished();
+    rig.clock.now = T0 + HOUR;
+    rig.ask({ kind: 'cancel-command', commandId: 'cmd-999', actor: 'ana' });
+    rig.ask(command('a', rig));
+    await turn();
+    rig.clock.now = T0;
+    await rig.journal.refuse();
+    expect(rig.plant.nowMs()).toBe(T0 + HOUR);
+  });
+
   test('what is due happens at its time, once', async () => {
     const rig = await furnished();
     rig.ask(command('t', rig, HOUR));

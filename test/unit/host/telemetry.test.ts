@@ -224,6 +224,14 @@ describe('the telemetry file', () => {
     expect(statesOf('a')).toHaveLength(1);
   });
 
+  test('a sample before the range is taken into account', () => {
+    store.addState('a', rate(T0 - 30 * MIN, 1_200));
+    const range = { fromMs: T0, toMs: T0 + H, limit: ALL };
+    expect(store.windows({ deviceIds: ['a'], metric: 'discharged', range, windowMs: H })).toEqual([
+      { deviceId: 'a', startMs: T0, value: 600 },
+    ]);
+  });
+
   test('windows over more samples than one reading holds are whole', () => {
     // A sample a second over 15 h: 54,000, of 3,600 W each.
     for (let n = 0; n < 15 * 3_600; n++) store.addState('a', rate(T0 + n * 1_000, 3_600));

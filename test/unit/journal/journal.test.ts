@@ -56,7 +56,9 @@ describe('a journal', () => {
     const journal = await journalIn(fresh());
     const subjects = Array.from({ length: SUBJECTS_MAX }, (_, i) => `device/d${i}`);
     await journal.append(entry(1, { subjects }));
-    for (const s of subjects) expect(journal.bySubject(s, { beforeSeq: null, limit: 2 })).toHaveLength(1);
+    // Each search reads the whole entry: a hundred of them, the first and the last too.
+    const some = subjects.filter((_, i) => i % 250 === 0 || i === SUBJECTS_MAX - 1);
+    for (const s of some) expect(journal.bySubject(s, { beforeSeq: null, limit: 2 })).toHaveLength(1);
     expect(() => journal.append(entry(2, { subjects: [...subjects, 'device/more'] }))).toThrow(InvariantError);
   });
 
