@@ -26,7 +26,7 @@ import {
   settleCloud,
 } from './killClients.ts';
 import { Ledger } from './ledger.ts';
-import { launch, type Running, runToEnd } from './processes.ts';
+import { launch, type Running, runToEnd, vitals } from './processes.ts';
 
 /**
  * kill -9, again and again: `npm run test:kill -- --cycles 200 --seed 1`, on the build.
@@ -64,10 +64,13 @@ async function main(cycles: number, seed: string): Promise<number> {
   let served = await serve(rig);
   const kill = await furnish(rig, { served, cloud, random: () => stream.uniform(0, 1) });
   const recoveryMs: number[] = [];
+  // Tells a slow start from a busy machine.
+  const recoveryCpuMs: number[] = [];
   for (let cycle = 1; cycle <= cycles; cycle++) {
     await crash(kill, served, cycle);
     served = await serve(rig);
     recoveryMs.push(served.process.readyMs);
+    recoveryCpuMs.push(vitals(served.process.pid).cpuS * 1_000);
     if (cycle % QUIET_EVERY === 0 || cycle === cycles) await settleCloud(kill, served.url, QUIET_MS_MAX);
     if (cycle % 10 === 0) say(`cycle ${cycle}: ${kill.ledger.all.length} asked, ${violated(kill)} violations`);
   }
@@ -80,7 +83,7 @@ async function main(cycles: number, seed: string): Promise<number> {
   for (const ms of recoveryMs) {
     if (ms > RECOVERY_MS_MAX) kill.ledger.violated(`ready after ${Math.round(ms)} ms, at most ${RECOVERY_MS_MAX}`);
   }
-  report(kill, { cycles, seed, recoveryMs, journal: verified.out, tookMs: performance.now() - beganMs });
+  report(kill, { cycles, seed, recoveryMs, recoveryCpuMs, journal: verified.out, tookMs: performance.now() - beganMs });
   if (violated(kill) === 0 && !flags.keep) removeRig(rig);
   else say(`kept: ${rig.dir}`);
   return violated(kill) === 0 ? 0 : 1;
@@ -139,18 +142,23 @@ async function crash(kill: Kill, { url, process }: Served, cycle: number): Promi
   await readCloud(kill);
 }
 
+function middleAndMost(all: readonly number[]) {
+  const sorted = all.toSorted((a, b) => a - b).map(Math.round);
+  return { p50: sorted[Math.floor(sorted.length / 2)], max: sorted.at(-1) };
+}
+
 function report(
   kill: Kill,
   r: {
     readonly cycles: number;
     readonly seed: string;
     readonly recoveryMs: readonly number[];
+    readonly recoveryCpuMs: readonly number[];
     readonly journal: string;
     readonly tookMs: number;
   },
 ): void {
   const { ledger } = kill;
-  const sorted = r.recoveryMs.toSorted((a, b) => a - b).map(Math.round);
   const summary = {
     cycles: r.cycles,
     seed: r.seed,
@@ -159,7 +167,8 @@ function report(
     answersLost: ledger.lostInAll,
     replays: ledger.replays,
     atCloud: ledger.executed,
-    recoveryMs: { p50: sorted[Math.floor(sorted.length / 2)], max: sorted.at(-1) },
+    recoveryMs: middleAndMost(r.recoveryMs),
+    recoveryCpuMs: middleAndMost(r.recoveryCpuMs),
     violations: ledger.violations,
     journal: JSON.parse(r.journal === '' ? 'null' : r.journal),
     seconds: Math.round(r.tookMs / 1_000),
@@ -169,6 +178,7 @@ function report(
   const rows = {
     ...summary,
     recoveryMs: `p50 ${summary.recoveryMs.p50}, max ${summary.recoveryMs.max}, at most ${RECOVERY_MS_MAX}`,
+    recoveryCpuMs: `p50 ${summary.recoveryCpuMs.p50}, max ${summary.recoveryCpuMs.max}`,
     journal: `${summary.journal?.entries} entries verified, ${summary.journal?.damage.length} places damaged`,
     violations: ledger.violations.length,
     load: summary.load.join(' '),

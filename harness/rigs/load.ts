@@ -19,6 +19,8 @@ import { runToEnd, vitals } from './processes.ts';
  * The commands begin hours later and each takes the place of the one before it on its device: what is measured is the
  * service and not a cloud, and each but the last of a device ends with an event.
  *
+ * Less than 40 s may be over before the client that never reads has filled the machine's own buffers.
+ *
  *   --only commands,streams,webhooks   --seconds 60   --profile (writes a CPU profile of the service into the folder)
  */
 const { values: flags } = parseArgs({

@@ -128,7 +128,7 @@ describe('a destination that is not public', () => {
     const alive = await http(b, { method: 'GET', path: '/v1/devices' });
     expect(alive.said, 'the service beside them still answers').toBe('200');
     pass(104);
-  });
+  }, 120_000);
 });
 
 describe('vpp serve with a bad file or flag', () => {

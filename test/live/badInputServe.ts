@@ -118,7 +118,7 @@ export function writeFiles(dir: string, files: ServeRow['files'] = {}): void {
 }
 
 /** How long a process that cannot serve may take to end [ms]; then it is ended, which is a failure. */
-const END_MS = 40_000;
+const END_MS = 30_000;
 
 export function serveProcess(args: readonly string[], cwd: string): Promise<CliRun> {
   return new Promise((resolve) => {

@@ -9,6 +9,7 @@ import { SteppedClock } from '../../src/live/steppedClock.ts';
 import type { BatteryOem } from '../../src/ports/oem.ts';
 import { openDirect } from './flowsDirect.ts';
 import { openSockets } from './flowsSockets.ts';
+import type { Hook, World } from './flowsWorld.ts';
 
 /**
  * One plant for the flows, in either world, on a clock that stands until a test moves it. What a test may use is the HTTP
@@ -31,35 +32,6 @@ export function wires(): readonly Wire[] {
   return [found];
 }
 
-export type Person = 'ana' | 'ben' | 'operator';
-
-export interface WireReply {
-  readonly status: number;
-  readonly text: string;
-}
-
-/** What a receiver got. */
-export interface Hook {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
-/** What a world gives to the bench. */
-export interface World {
-  readonly keys: Readonly<Record<Person, string>>;
-  readonly clouds: ReadonlyMap<BatteryOem, CloudWorld>;
-  /** Where webhooks are sent to. */
-  readonly receiverUrl: string;
-  request(method: string, path: string, headers: Record<string, string>, body: string | undefined): Promise<WireReply>;
-  close(): Promise<void>;
-}
-
-export interface WorldOptions {
-  readonly dir: string;
-  readonly clock: SteppedClock;
-  readonly onHook: (hook: Hook) => void;
-}
-
 export interface Answer {
   readonly status: number;
   // biome-ignore lint/suspicious/noExplicitAny: the answers of a test are read field by field and compared
@@ -68,8 +40,6 @@ export interface Answer {
 
 /** A Wednesday, 09:00 in Los Angeles: nobody's evening is near. */
 export const START_MS = Date.UTC(2024, 6, 10, 16);
-/** Batteries of each maker. */
-export const BATTERIES = 6;
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
 

@@ -24,7 +24,7 @@ import { CAPABILITIES, createOemSession } from '../../src/oem/index.ts';
 import { PRIORITY, type TimerHandle } from '../../src/ports/clock.ts';
 import type { FieldEvent } from '../../src/ports/field.ts';
 import type { OemReply } from '../../src/ports/oem.ts';
-import { BATTERIES, type World, type WorldOptions } from './flowsBench.ts';
+import { BATTERIES, type World, type WorldOptions } from './flowsWorld.ts';
 
 /** The same plant without a socket: what the demo speaks with over the loopback is called in this process. */
 export async function openDirect({ dir, clock, onHook }: WorldOptions): Promise<World> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { defaultConfig } from '../../harness/serve/config.ts';
 import { openDemo } from '../../harness/serve/demo.ts';
 import type { RunningService } from '../../harness/serve/service.ts';
-import { BATTERIES, type Hook, type World, type WorldOptions } from './flowsBench.ts';
+import { BATTERIES, type Hook, type World, type WorldOptions } from './flowsWorld.ts';
 
 export interface SocketWorld extends World {
   readonly service: RunningService;

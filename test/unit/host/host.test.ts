@@ -141,6 +141,9 @@ describe('a host', () => {
     journal.full = null;
     expect(await refused).toMatchObject({ kind: 'unavailable' });
     void journal.write();
+    // Promises go on, and the turn of the event loop is still the same.
+    for (let n = 0; n < 20; n++) await Promise.resolve();
+    expect(rig.host.plantOf('s1')?.state.destinations.has('d1')).toBe(true);
     const input = destination('d2', { workspaceId: 's1' });
     const broken = rig.host.submit({
       workspaceId: 's1',

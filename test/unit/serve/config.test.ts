@@ -50,6 +50,16 @@ describe('the file of a service', () => {
     expect(defaultConfig().webhooks).toEqual({ allowLoopback: false });
   });
 
+  test('a pace is for test beds: absent where the file has none, and nothing that is misspelt is passed over', () => {
+    expect(defaultConfig().pace).toEqual({});
+    const text = 'pace: {telemetrySeconds: 2, webhookDelaysSeconds: [0, 1]}';
+    expect(read(text).pace).toEqual({ telemetrySeconds: 2, webhookDelaysSeconds: [0, 1] });
+    expect(problemsOf(() => read('pace: {telemetrySeconds: 0}'))).toMatchObject([
+      { place: expect.stringContaining('(pace.telemetrySeconds)') },
+    ]);
+    expect(problemsOf(() => read('pace: {telemetrySecond: 2}'))).toMatchObject([{ didYouMean: 'telemetrySeconds' }]);
+  });
+
   test('a secret comes from the file or from the environment', () => {
     expect(read(cloud()).clouds.enphase).toEqual({
       url: 'https://api.example.com',
