@@ -327,7 +327,7 @@ export const commandRoutes: readonly Route[] = [
     tag: 'Commands',
     summary: 'Cancels a command',
     description:
-      'Twice is the same as once. One that has ended stays as it is. Before the start nothing leaves at all.',
+      'Twice is the same as once. One that has ended stays as it is. What was not sent never leaves; what a cloud took ahead of its start is cancelled there.',
     scope: 'write:commands',
     urgent: true,
     params: commandId,
