@@ -204,7 +204,8 @@ const stopped: Row<Bed> = {
     await sleep(Math.max(STOPPED_MS, 36_000) - (Date.now() - soon));
     const before = bed.cloud('tesla').device(vendorDeviceId).controlsTaken;
     bed.process.kill('SIGCONT');
-    await until('the site follows again', 20_000, () => yes(site.plant.state === 'following'));
+    // A site that still holds the old connection refuses the first tries; the pause between two is 60 s at most.
+    await until('the site follows again', 65_000, () => yes(site.plant.state === 'following'));
     const { status } = await bed.reaches(late, ['expired'], 10_000);
     await sleep(2_000);
     const after = bed.cloud('tesla').device(vendorDeviceId).controlsTaken;
