@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, removeRig } from '../bench.ts';
+import { inspect } from '../inspector.ts';
 import { runToEnd, vitals } from '../processes.ts';
 import { SOAK_FAULTS } from './faults.ts';
 import { closeField, type Field, openField, type SoakOptions } from './field.ts';
@@ -72,10 +73,21 @@ async function fewest({ service }: Field): Promise<number> {
   return least;
 }
 
-/** Once a second: memory, descriptors, how long health takes to answer and what it says. */
+/** A collection stops the service for some tenths of a second. */
+const COLLECT_EVERY_MS = 15_000;
+
+/** Once a second, each COLLECT_EVERY_MS after a collection of garbage: memory, descriptors, how long health takes to answer and what it says. */
 async function watch(field: Field, samples: Sample[], over: { readonly is: boolean }): Promise<void> {
   const beganMs = performance.now();
+  const inspector = await inspect(field.service);
+  let collectedMs = beganMs;
   while (!over.is) {
+    let heap: number | null = null;
+    if (performance.now() - collectedMs >= COLLECT_EVERY_MS) {
+      collectedMs = performance.now();
+      await inspector.collectGarbage();
+      heap = await inspector.heapUsed();
+    }
     const { rss, descriptors } = vitals(field.service.pid);
     const askedMs = performance.now();
     const health = await ask({ url: field.url, key: field.operator, path: '/v1/health' }).catch(() => null);
@@ -84,9 +96,10 @@ async function watch(field: Field, samples: Sample[], over: { readonly is: boole
     const journalSeq = numberIn(health?.body.parts?.journal?.why);
     const webhooksSeq = numberIn(health?.body.parts?.webhooks?.why);
     const behind = journalSeq === null || webhooksSeq === null ? null : journalSeq - webhooksSeq;
-    samples.push({ ms: Math.round(askedMs - beganMs), rss, descriptors, status, healthMs, behind });
+    samples.push({ ms: Math.round(askedMs - beganMs), rss, heap, descriptors, status, healthMs, behind });
     await sleep(Math.max(0, 1_000 - (performance.now() - askedMs)));
   }
+  inspector.close();
 }
 
 const numberIn = (text: unknown): number | null => {
@@ -185,7 +198,9 @@ function memoryLines(samples: readonly Sample[], { minutes }: SoakOptions): Line
   const last = samples.at(-1)?.ms ?? 0;
   const fromMs = Math.max(last - SLOPE_MS, WARM_MS);
   const judged = minutes * 60_000 - WARM_MS >= SLOPE_MS / 2;
-  const slope = slopeMbPerMin(samples.filter((s) => s.ms >= (judged ? fromMs : last / 2)));
+  const collected = samples.filter((s) => s.heap !== null && s.ms >= (judged ? fromMs : last / 2));
+  const slope = slopeMbPerMin(collected);
+  const heapSlope = slopeMbPerMin(collected.map((s) => ({ ms: s.ms, rss: s.heap ?? 0 })));
   const largest = Math.max(...samples.map((s) => s.rss));
   const slowest = Math.max(...samples.map((s) => s.healthMs));
   const behind = Math.max(...samples.map((s) => s.behind ?? 0));
@@ -193,7 +208,7 @@ function memoryLines(samples: readonly Sample[], { minutes }: SoakOptions): Line
   return [
     {
       what: 'memory slope',
-      found: `${slope.toFixed(2)} MB/min ${when}`,
+      found: `${slope.toFixed(2)} MB/min resident, ${heapSlope.toFixed(2)} of heap, after collections ${when}`,
       goal: `< ${SLOPE_MB_MAX} MB/min`,
       met: !judged || slope < SLOPE_MB_MAX,
     },

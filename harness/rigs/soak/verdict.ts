@@ -4,6 +4,8 @@ export interface Sample {
   readonly ms: number;
   /** [octets] */
   readonly rss: number;
+  /** JavaScript heap right after a collection [octets]; null: none was made for this sample. */
+  readonly heap: number | null;
   readonly descriptors: number;
   readonly status: string;
   readonly healthMs: number;
