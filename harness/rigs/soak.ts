@@ -10,10 +10,10 @@ const { values: flags } = parseArgs({
     minutes: { type: 'string', default: '10' },
     /** Batteries behind the three clouds. */
     devices: { type: 'string', default: '2000' },
-    outstations: { type: 'string', default: '4' },
-    streams: { type: 'string', default: '150' },
-    /** Requests a second; 40 % of what the machine takes is the goal. */
-    'per-second': { type: 'string', default: '300' },
+    outstations: { type: 'string', default: '20' },
+    streams: { type: 'string', default: '200' },
+    /** Load, of the most that the service takes for good. */
+    share: { type: 'string', default: '0.4' },
     json: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },
@@ -24,7 +24,7 @@ process.exitCode = await runSoak({
   devices: Number(flags.devices),
   outstations: Number(flags.outstations),
   streams: Number(flags.streams),
-  perSecond: Number(flags['per-second']),
+  share: Number(flags.share),
   json: flags.json ?? null,
   keep: flags.keep,
 });

@@ -97,6 +97,7 @@ interface Socket {
 interface Client {
   readonly socket: Socket;
   readonly principal: Principal;
+  readonly room: Room;
   readonly topics: Set<string>;
   errors: number;
   isGone: boolean;
@@ -104,6 +105,8 @@ interface Client {
 
 interface Room {
   readonly clients: Set<Client>;
+  /** Topic → who asked for it. */
+  readonly byTopic: Map<string, Set<Client>>;
   readonly stop: () => void;
   lastSeq: number;
 }
@@ -128,11 +131,12 @@ export class Streams {
   enter(socket: Socket, principal: Principal, workspaceId: string): void {
     const room = this.#room(workspaceId);
     if (room.clients.size >= this.#o.clientsMax) return socket.close(CLOSE.tryLater, 'too many streams');
-    const client: Client = { socket, principal, topics: new Set(), errors: 0, isGone: false };
+    const client: Client = { socket, principal, room, topics: new Set(), errors: 0, isGone: false };
     room.clients.add(client);
     const leave = (): void => {
       client.isGone = true;
       room.clients.delete(client);
+      for (const topic of client.topics) unsubscribe(client, topic);
       if (room.clients.size > 0 || this.#rooms.get(workspaceId) !== room) return;
       room.stop();
       this.#rooms.delete(workspaceId);
@@ -170,6 +174,7 @@ export class Streams {
     const clients = new Set<Client>();
     const room: Room = {
       clients,
+      byTopic: new Map(),
       lastSeq: 0,
       stop: this.#face.service.listen(workspaceId, (event) => {
         room.lastSeq = event.seq;
@@ -181,13 +186,13 @@ export class Streams {
   }
 
   #tell(room: Room, event: OutboxEvent): void {
-    // One text for all of them.
-    let text: string | null = null;
-    for (const client of room.clients) {
-      if (!wants(client.topics, event)) continue;
-      text ??= frameOf(event);
-      this.#send(client, text);
-    }
+    const asked = topicsOf(event).flatMap((topic) => room.byTopic.get(topic) ?? []);
+    const [first, ...rest] = asked;
+    if (first === undefined) return;
+    // One text for all of them, once for each of them.
+    const text = frameOf(event);
+    const clients = rest.length === 0 ? first : new Set(asked.flatMap((some) => [...some]));
+    for (const client of clients) this.#send(client, text);
   }
 
   #send(client: Client, text: string): void {
@@ -208,10 +213,10 @@ export class Streams {
     const request = readRequest(read.value);
     if (typeof request === 'string') return this.#complain(client, 'invalid_request', request);
     const { topics } = client;
-    if (request.type === 'unsubscribe') for (const t of request.topics) topics.delete(t);
+    if (request.type === 'unsubscribe') for (const t of request.topics) unsubscribe(client, t);
     else if (new Set([...topics, ...request.topics]).size > SUBSCRIPTIONS_MAX) {
       return client.socket.close(CLOSE.badData, `at most ${SUBSCRIPTIONS_MAX} subscriptions`);
-    } else for (const t of request.topics) topics.add(t);
+    } else for (const t of request.topics) subscribe(client, t);
     this.#send(client, JSON.stringify({ type: 'subscribed', topics: [...topics] }));
   }
 
@@ -222,12 +227,27 @@ export class Streams {
   }
 }
 
-function wants(topics: ReadonlySet<string>, { type, data }: OutboxEvent): boolean {
-  if (topics.size === 0) return false;
-  if (topics.has('*') || topics.has(type)) return true;
-  const { deviceId } = data;
+function subscribe(client: Client, topic: string): void {
+  const { byTopic } = client.room;
+  const asked = byTopic.get(topic) ?? new Set();
+  asked.add(client);
+  byTopic.set(topic, asked);
+  client.topics.add(topic);
+}
+
+function unsubscribe(client: Client, topic: string): void {
+  const { byTopic } = client.room;
+  const asked = byTopic.get(topic);
+  asked?.delete(client);
+  if (asked?.size === 0) byTopic.delete(topic);
+  client.topics.delete(topic);
+}
+
+/** The topics that an event is told under. */
+function topicsOf({ type, data: { deviceId } }: OutboxEvent): readonly string[] {
   const [word = ''] = type.split('.', 1);
-  return topics.has(word) || (typeof deviceId === 'string' && topics.has(`device:${deviceId}`));
+  const topics = ['*', type, word];
+  return typeof deviceId === 'string' ? [...topics, `device:${deviceId}`] : topics;
 }
 
 function frameOf({ seq, index, type, version, timestampMs, data }: OutboxEvent): string {

@@ -12,7 +12,8 @@ export interface SoakOptions {
   readonly devices: number;
   readonly outstations: number;
   readonly streams: number;
-  readonly perSecond: number;
+  /** Of the most that the service takes for good. */
+  readonly share: number;
   readonly json: string | null;
   readonly keep: boolean;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../bench.ts';
 import { type LoadResult, requestOctets, runLoad } from '../httpLoad.ts';
 import type { Field } from './field.ts';
@@ -11,6 +12,35 @@ const CONNECTIONS = 16;
 const LATER_MS = 6 * 3_600_000;
 const SOON_EVERY_MS = 500;
 const SOON_S = 30;
+const MOST_REQUESTS = 12_000;
+const MOST_MS_MAX = 120_000;
+
+/**
+ * The most the service takes of this mix for good, work behind the answers included: so many requests as fast as answers
+ * come, and the time until every end of a command that they caused has been told to every receiver [requests/s].
+ */
+export async function most(field: Field): Promise<number> {
+  const startMs = performance.now();
+  const accepted: string[] = [];
+  let sent = 0;
+  const { hostname: host, port } = new URL(field.url);
+  await runLoad({
+    host,
+    port: Number(port),
+    connections: CONNECTIONS,
+    durationMs: MOST_MS_MAX,
+    request: (n) => (n < MOST_REQUESTS ? requestOf(field, n) : null),
+    onAnswer: (n, status, body) => {
+      sent += 1;
+      if (status === 202 && isCommand(n)) accepted.push(JSON.parse(body).id);
+    },
+  });
+  // The newest of each device stays open until it is its turn.
+  const due = accepted.length - field.laterIds.length;
+  const told = (): number => Math.min(...field.receivers.map((r) => r.got.length));
+  while (told() < due && performance.now() - startMs < MOST_MS_MAX) await sleep(100);
+  return (sent * 1_000) / (performance.now() - startMs);
+}
 
 export interface Loaded {
   readonly result: LoadResult;

@@ -6,7 +6,7 @@ import { inspect } from '../inspector.ts';
 import { runToEnd, vitals } from '../processes.ts';
 import { SOAK_FAULTS } from './faults.ts';
 import { closeField, type Field, openField, type SoakOptions } from './field.ts';
-import { cancelLater, type Loaded, loadFor } from './load.ts';
+import { cancelLater, type Loaded, loadFor, most } from './load.ts';
 import { type Line, type Sample, slopeMbPerMin } from './verdict.ts';
 
 const FAULT_EVERY_MS = 30_000;
@@ -27,12 +27,15 @@ export async function runSoak(o: SoakOptions): Promise<number> {
   await sleep(5_000);
   const before = await fewest(field);
   field.streams.start();
+  const mostPerSecond = await most(field);
+  const perSecond = Math.round(mostPerSecond * o.share);
+  say(`it takes ${Math.round(mostPerSecond)} requests a second for good; the load is ${perSecond} a second`);
   const samples: Sample[] = [];
   const struck: string[] = [];
   const over = { is: false };
   const watching = watch(field, samples, over);
   const faults = strikeAll(field, { struck, over, say });
-  const loaded = await loadFor(field, { ms: o.minutes * 60_000, perSecond: o.perSecond });
+  const loaded = await loadFor(field, { ms: o.minutes * 60_000, perSecond });
   over.is = true;
   await Promise.all([faults, watching]);
   say('the load is over; what is open comes to its end');
@@ -42,6 +45,12 @@ export async function runSoak(o: SoakOptions): Promise<number> {
   await sleep(QUIET_MS);
   const after = await fewest(field);
   const lines = [
+    {
+      what: 'load',
+      found: `${perSecond} of the ${Math.round(mostPerSecond)} requests a second that it takes for good`,
+      goal: `${o.share * 100} %`,
+      met: true,
+    },
     ...loadLines(field, loaded, struck),
     ...memoryLines(samples, o),
     {

@@ -106,6 +106,17 @@ describe('the stream', () => {
     });
   });
 
+  test('tells an event once to who asked for it under several topics', async () => {
+    const [several, other] = [await connect(), await connect()];
+    await subscribe(several, ['*', 'command', 'command.succeeded', 'device:dev-1']);
+    await subscribe(other, ['command']);
+    api.service.emit(event());
+    api.service.emit(event({ seq: 8, type: 'event.offered', data: {} }));
+    while (several.frames.length < 3) await several.next();
+    const seqs = (c: Client) => c.frames.filter((f) => f.type === 'event').map((f) => f.seq);
+    expect([seqs(several), seqs(other)]).toEqual([[7, 8], [7]]);
+  });
+
   test('tells what the core does, as it becomes durable', async () => {
     const client = await connect();
     await subscribe(client, ['command']);
