@@ -8,7 +8,7 @@ import { CloudServer } from '../cloud/server.ts';
 import { randomSource } from '../kernel/random.ts';
 import { integer, portNumber } from './dnp3Args.ts';
 import { onSignal } from './dnp3Signals.ts';
-import type { CliIo, GlobalOptions } from './program.ts';
+import type { CliIo, GlobalOptions } from './io.ts';
 
 /** `vpp cloud`: a maker's cloud with devices behind it, on a socket, for any client. */
 const OEMS: readonly OemId[] = ['enphase', 'solaredge', 'tesla', 'open'];

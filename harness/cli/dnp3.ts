@@ -12,7 +12,7 @@ import {
 import { decodeCommand } from './dnp3Decode.ts';
 import { masterCommand } from './dnp3Master.ts';
 import { outstationCommand } from './dnp3Outstation.ts';
-import type { CliIo, GlobalOptions } from './program.ts';
+import type { CliIo, GlobalOptions } from './io.ts';
 
 /** `vpp dnp3`: DNP3 on real sockets, and captures in words. */
 const PORT = 20_000;

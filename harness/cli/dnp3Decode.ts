@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { inputError, show } from '../../src/domain/errors.ts';
 import { type ApplicationLayer, LayerDecoder, type Layers, type ObjectLayer } from './dnp3Layers.ts';
 import { isPcap, readPcap, tcpStreams } from './dnp3Pcap.ts';
-import type { CliIo, GlobalOptions } from './program.ts';
+import type { CliIo, GlobalOptions } from './io.ts';
 
 /** `vpp dnp3 decode`: a capture or a hex string as layers, in words or as one JSON line a frame. */
 const VALUES_SHOWN = 20;

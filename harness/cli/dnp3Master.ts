@@ -4,12 +4,12 @@ import type { ObjectRead, RequestOutcome } from '../../src/dnp3/master/requests.
 import type { CommandOutcome } from '../../src/dnp3/master/tasks.ts';
 import type { Control } from '../../src/dnp3/outstation/controls.ts';
 import { controlWords, stepOf } from './dnp3Args.ts';
+import { captureTo } from './dnp3Captured.ts';
 import { flagNames, hexOf } from './dnp3Layers.ts';
 import { MasterLink } from './dnp3MasterLink.ts';
-import { captureTo } from './dnp3Outstation.ts';
 import { onSignal } from './dnp3Signals.ts';
 import { readTlsFlags, type TlsFlags } from './dnp3TlsFlags.ts';
-import type { CliIo, GlobalOptions } from './program.ts';
+import type { CliIo, GlobalOptions } from './io.ts';
 
 /**
  * `vpp dnp3 master`: connects to one outstation, does what the options ask in a fixed order (read everything, set the

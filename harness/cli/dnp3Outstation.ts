@@ -1,18 +1,17 @@
-import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { createRtac } from '../../simulators/rtac/rtac.ts';
 import { inputError } from '../../src/domain/errors.ts';
 import { Dnp3Server } from '../../src/live/dnp3Server.ts';
 import type { Dnp3End, Dnp3Link } from '../../src/live/dnp3Tcp.ts';
 import { liveNowMs } from '../../src/live/liveClock.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
 import { randomSource } from '../kernel/random.ts';
-import { PcapWriter } from '../wire/pcap.ts';
+import { BATTERY_SITE_IS, batterySite } from '../serve/batterySite.ts';
 import { generatedPoints, PointBank } from './dnp3Bank.ts';
+import { captureTo } from './dnp3Captured.ts';
 import { readProfile } from './dnp3Profile.ts';
 import { interrupted } from './dnp3Signals.ts';
 import { readTlsFlags, type TlsFlags } from './dnp3TlsFlags.ts';
-import type { CliIo, GlobalOptions } from './program.ts';
+import type { CliIo, GlobalOptions } from './io.ts';
 
 /** `vpp dnp3 outstation`: serves one outstation until it is interrupted. */
 export interface OutstationFlags extends GlobalOptions, TlsFlags {
@@ -84,7 +83,6 @@ export async function outstationCommand(io: CliIo, flags: OutstationFlags): Prom
 
 const isLoopback = (host: string): boolean => host.startsWith('127.') || host === '::1';
 
-/** A 10 MW, 40 MWh battery behind an RTAC; figures are made up. */
 function rtac(flags: OutstationFlags, say: (text: string) => void): Served {
   if (flags.deadband !== undefined) {
     throw inputError({
@@ -94,48 +92,19 @@ function rtac(flags: OutstationFlags, say: (text: string) => void): Served {
       expected: '--points or --profile with it; the battery brings its own dead-bands',
     });
   }
-  const scheduler = new SteppedClock();
-  const site = createRtac(
-    {
-      siteId: 'bess',
-      addresses: { master: flags.remote, outstation: flags.local },
-      battery: {
-        usableWh: 40_000_000,
-        chargeWMax: 10_000_000,
-        dischargeWMax: 10_000_000,
-        chargeRatio: 0.94,
-        dischargeRatio: 0.94,
-        standbyW: 20_000,
-        storedWh: 24_000_000,
-      },
-      reservePct: 10,
-      rampWPerS: 2_000_000,
-      watchdogMs: 60_000,
-      unsolicited: flags.unsolicited,
-    },
-    scheduler,
-  );
-  let link: Dnp3Link | null = null;
-  site.onOutput(() => link?.flush());
-  site.onPlantChange(({ state, powerW, cause }) => say(`plant ${state}, ${powerW} W: ${cause}`));
-  const end: Dnp3End = {
-    connected: (nowMs) => site.connected(nowMs),
-    disconnected: (nowMs) => site.disconnected(nowMs),
-    receive: (octets, nowMs) => site.receive(octets, nowMs),
-    // The site keeps its own timers.
-    timeout: () => {},
-    nextTimeoutMs: () => null,
-    takeOutput: () => site.takeOutput(),
-  };
+  const clock = new SteppedClock();
+  const addresses = { master: flags.remote, outstation: flags.local };
+  const site = batterySite({ clock, siteId: 'bess', addresses, unsolicited: flags.unsolicited });
+  site.rtac.onPlantChange(({ state, powerW, cause }) => say(`plant ${state}, ${powerW} W: ${cause}`));
   return {
-    end,
-    what: 'a battery of 10 MW and 40 MWh',
-    points: countPoints(site.outstation.database),
+    end: site.end,
+    what: BATTERY_SITE_IS,
+    points: countPoints(site.rtac.outstation.database),
     onLink: (l) => {
-      link = l;
+      site.link = l;
     },
     onWork: () => {},
-    stop: () => scheduler.stop(),
+    stop: () => clock.stop(),
   };
 }
 
@@ -181,12 +150,4 @@ function bank(flags: OutstationFlags, io: CliIo, say: (text: string) => void): S
 
 function countPoints(database: PointBank['session']['database']): number {
   return (['BI', 'DBI', 'AI', 'CTR', 'FCTR', 'BOS', 'AOS'] as const).reduce((n, k) => n + database.all(k).length, 0);
-}
-
-/** A capture of what passed, written at the end. */
-export function captureTo(path: string | null) {
-  if (path === null) return null;
-  const pieces: Uint8Array[] = [];
-  const writer = new PcapWriter({ write: (octets) => void pieces.push(octets) });
-  return { tap: writer.tap(), write: () => writeFileSync(path, Buffer.concat(pieces)) };
 }

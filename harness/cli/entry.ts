@@ -1,6 +1,10 @@
 import { InputError } from '../../src/domain/errors.ts';
 import { JournalError } from '../../src/live/journal/errors.ts';
-import { buildProgram, type CliIo, isUsageError, type Outcome } from './program.ts';
+import type { CliIo } from './io.ts';
+import { buildProgram, isUsageError, type Outcome } from './program.ts';
+
+/** The disk under a journal failed. @source sysexits.h EX_IOERR */
+export const DISK_FAILED = 74;
 
 /**
  * Runs one command line and turns whatever comes of it into an exit code and words.
@@ -20,7 +24,7 @@ export async function runVpp(argv: readonly string[], io: CliIo): Promise<number
           .map((line) => `error: ${line}`)
           .join('\n')}\n`,
       );
-      return 2;
+      return e instanceof JournalError && e.kind === 'failed' ? DISK_FAILED : 2;
     }
     io.err(`This is a bug of vpp-testbed, please report it with the lines below.\n${stackOf(e)}\n`);
     return 3;

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Verified, verifyJournal } from '../../src/live/journal/verify.ts';
-import type { CliIo, GlobalOptions } from './program.ts';
+import type { CliIo, GlobalOptions } from './io.ts';
 
 /** `vpp verify-journal`: reads a journal from end to end. Exit code 0 = all of it is as it was written, 1 = it is not. */
 export function addJournalCommands(

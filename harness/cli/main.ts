@@ -1,5 +1,5 @@
-import { runVpp } from './entry.ts';
-import type { CliIo } from './program.ts';
+import { DISK_FAILED, runVpp } from './entry.ts';
+import type { CliIo } from './io.ts';
 
 /** The entry point of `vpp`. */
 const NODE_MIN = [20, 19] as const;
@@ -36,3 +36,5 @@ async function main(): Promise<number> {
 process.stdout.on('error', (e: NodeJS.ErrnoException) => process.exit(e.code === 'EPIPE' ? 0 : 3));
 
 process.exitCode = await main();
+// A disk that fails may hold up what is still open for ever.
+if (process.exitCode === DISK_FAILED) process.exit();

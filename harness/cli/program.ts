@@ -2,30 +2,11 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { VERSION } from '../version.ts';
 import { addCloudCommands } from './cloud.ts';
 import { addDnp3Commands } from './dnp3.ts';
+import type { CliIo } from './io.ts';
 import { addJournalCommands } from './journalCommands.ts';
 import { replayCommand, reportCommand, runCommand } from './runCommands.ts';
 import { checkCommand, initCommand, listCommand, schemaCommand } from './scenarioCommands.ts';
 import { addServeCommand } from './serve.ts';
-
-/**
- * The command line. Exit codes: 0 every expectation held, 1 one did not, 2 wrong usage or input, 3 a bug,
- * 130 interrupted. Data goes to standard output, words to standard error.
- */
-export interface CliIo {
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
-  /** Whether standard output wants colour. */
-  readonly color: boolean;
-  /** Whether standard error is a terminal that can rewrite a line. */
-  readonly interactive: boolean;
-  readonly cwd: string;
-  readonly nowMs: () => number;
-}
-
-export interface GlobalOptions {
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-}
 
 /** Exit code of the command that ran; set by its action. */
 export interface Outcome {
@@ -42,6 +23,10 @@ const SILENT: CliIo = {
   nowMs: () => 0,
 };
 
+/**
+ * The command line. Exit codes: 0 every expectation held, 1 one did not, 2 wrong usage or input, 3 a bug,
+ * 130 interrupted. Data goes to standard output, words to standard error.
+ */
 export function buildProgram(io: CliIo = SILENT, outcome: Outcome = { code: 0 }): Command {
   const program = new Command('vpp')
     .description('Runs a whole virtual power plant on one virtual clock and says whether the dispatch performed')

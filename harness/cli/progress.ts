@@ -1,4 +1,4 @@
-import type { CliIo } from './program.ts';
+import type { CliIo } from './io.ts';
 
 /**
  * Progress on standard error: one line that rewrites itself on a terminal, else a line for each quarter, and nothing at

@@ -16,7 +16,7 @@ import { checkExpectations } from '../checks/check.ts';
 import { applyOverrides, type Overrides, overrideWords, withAbsolutePaths } from '../overrides.ts';
 import { type ReplayFile, type RunResult, runInfo, runToFolder, simulate } from '../run.ts';
 import { createCapture } from './capture.ts';
-import type { CliIo, GlobalOptions } from './program.ts';
+import type { CliIo, GlobalOptions } from './io.ts';
 import { progressLine } from './progress.ts';
 import { findScenario, readKept } from './scenarioFile.ts';
 

@@ -4,7 +4,7 @@ import { scenarioJsonSchema } from '../../scenarios/jsonSchema.ts';
 import { LIBRARY } from '../../scenarios/library.ts';
 import { InputError, type InputProblem, inputError } from '../../src/domain/errors.ts';
 import { load } from '../run.ts';
-import type { CliIo, GlobalOptions } from './program.ts';
+import type { CliIo, GlobalOptions } from './io.ts';
 import { findScenario } from './scenarioFile.ts';
 import { template } from './template.ts';
 

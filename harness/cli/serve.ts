@@ -1,13 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { inputError } from '../../src/domain/errors.ts';
 import { defaultConfig, readConfig, type ServeConfig } from '../serve/config.ts';
 import { DEMO, DEMO_TAG, openDemo } from '../serve/demo.ts';
-import { openService } from '../serve/service.ts';
+import { openService, type RunningService } from '../serve/service.ts';
 import { portNumber } from './dnp3Args.ts';
 import { onSignal } from './dnp3Signals.ts';
-import type { CliIo, GlobalOptions } from './program.ts';
+import type { CliIo, GlobalOptions } from './io.ts';
 
 /** `vpp serve`: the coordination core as a service, until it is interrupted. */
 interface ServeFlags extends GlobalOptions {
@@ -66,7 +67,7 @@ async function serveAlone(r: {
     `${JSON.stringify({ url: service.url, data: config.data, operatorKeyFile: `${config.data}/operator.key` })}\n`,
   );
   say(`serving on ${service.url}, journal in ${config.data}; Ctrl-C ends it`);
-  return untilStopped(() => service.close());
+  return untilStopped(service);
 }
 
 /** Its keys stand in a file and on the screen: it is for this machine alone. */
@@ -109,7 +110,7 @@ async function serveDemo(r: {
   say(
     `shell      . ${relative(io.cwd, env)}   sets URL, KEY (ana) and BEN; the README shows what to ask; Ctrl-C ends it`,
   );
-  return untilStopped(() => demo.close());
+  return untilStopped({ failed: service.failed, close: () => demo.close() });
 }
 
 function guardLoopback({ listen: { host } }: ServeConfig): void {
@@ -122,8 +123,25 @@ function guardLoopback({ listen: { host } }: ServeConfig): void {
   });
 }
 
-async function untilStopped(close: () => Promise<void>): Promise<number> {
-  await onSignal().promise;
-  await close();
-  return 0;
+/** What a failed disk may still hold up; the answers to what was refused take milliseconds. */
+const CLOSE_MS_MAX = 5_000;
+
+/**
+ * Until it is interrupted, or the disk under its journal fails: then everything under way is refused and the process ends,
+ * because after a failed sync nobody knows what the disk holds until it is read anew. Sites are in their safe state by
+ * their watchdogs; whoever runs the service starts it again.
+ * @throws JournalError of kind 'failed'
+ */
+async function untilStopped(service: Pick<RunningService, 'failed' | 'close'>): Promise<number> {
+  const { promise, forget } = onSignal();
+  const failed = await Promise.race([promise.then(() => null), service.failed]);
+  if (failed === null) {
+    await service.close();
+    return 0;
+  }
+  forget();
+  const limit = setTimeout(CLOSE_MS_MAX, null, { ref: false });
+  // What else goes wrong with such a disk says less than the failure itself.
+  await Promise.race([service.close().catch(() => null), limit]);
+  throw failed;
 }

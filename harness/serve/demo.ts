@@ -1,10 +1,8 @@
-import { createRtac, type Rtac } from '../../simulators/rtac/rtac.ts';
 import type { CoreInput } from '../../src/core/input.ts';
 import { SCOPE_NAMES, type Scope } from '../../src/domain/client.ts';
 import { DEFAULT_REVISION } from '../../src/domain/pointsMap.ts';
 import { programTag } from '../../src/domain/program.ts';
 import { Dnp3Server } from '../../src/live/dnp3Server.ts';
-import type { Dnp3End, Dnp3Link } from '../../src/live/dnp3Tcp.ts';
 import type { Host } from '../../src/live/host/host.ts';
 import { newApiKey } from '../../src/live/keys.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
@@ -14,14 +12,16 @@ import { type CloudWorld, createCloudWorld } from '../cloud/cloudWorld.ts';
 import { createOpenWorld, type OpenWorld } from '../cloud/openWorld.ts';
 import { CloudServer } from '../cloud/server.ts';
 import { randomSource } from '../kernel/random.ts';
+import { type BatterySite, batterySite } from './batterySite.ts';
 import type { ServeConfig } from './config.ts';
 import { Opened } from './opened.ts';
 import { openService, type RunningService } from './service.ts';
 
 /**
  * A whole plant on the loopback: the service, three clouds with a few batteries each, one with chargers, vehicles,
- * thermostats and inverters, an RTAC with a battery of 10 MW, and a workspace with keys for two people. Everything is on one clock that runs with the machine's and can be advanced over
- * HTTP, so that the end of an hour's command is seen in a second.
+ * thermostats and inverters, an RTAC with a battery of 10 MW, and a workspace with keys for two people. Everything is on
+ * one clock that runs with the machine's and can be advanced over HTTP, so that the end of an hour's command is seen in a
+ * second.
  */
 export interface Demo {
   readonly service: RunningService;
@@ -176,56 +176,26 @@ export async function furnish(host: Host): Promise<Demo['keys']> {
 /** The tag that lets a device of the demo be enrolled. */
 export const DEMO_TAG = programTag(DEMO.programId);
 
-/** The site's controller with its battery of 10 MW and 40 MWh. */
-export const demoRtac = (clock: SteppedClock): Rtac =>
-  createRtac(
-    {
-      siteId: DEMO.connectionId,
-      addresses: DEMO_ADDRESSES,
-      battery: {
-        usableWh: 40_000_000,
-        chargeWMax: 10_000_000,
-        dischargeWMax: 10_000_000,
-        chargeRatio: 0.94,
-        dischargeRatio: 0.94,
-        standbyW: 20_000,
-        storedWh: 24_000_000,
-      },
-      reservePct: 10,
-      rampWPerS: 2_000_000,
-      watchdogMs: 60_000,
-    },
-    clock,
-  );
+export const demoSite = (clock: SteppedClock): BatterySite =>
+  batterySite({ clock, siteId: DEMO.connectionId, addresses: DEMO_ADDRESSES });
 
 async function openSite(clock: SteppedClock): Promise<{ readonly server: Dnp3Server }> {
-  const rtac = demoRtac(clock);
-  let link: Dnp3Link | null = null;
-  rtac.onOutput(() => link?.flush());
-  const end: Dnp3End = {
-    connected: (nowMs) => rtac.connected(nowMs),
-    disconnected: (nowMs) => rtac.disconnected(nowMs),
-    receive: (octets, nowMs) => rtac.receive(octets, nowMs),
-    // The site keeps its own timers.
-    timeout: () => {},
-    nextTimeoutMs: () => null,
-    takeOutput: () => rtac.takeOutput(),
-  };
+  const site = demoSite(clock);
   const server = await Dnp3Server.listen({
     host: '127.0.0.1',
     port: 0,
     clock,
     accept: () =>
-      link !== null
+      site.link !== null
         ? { kind: 'refused', why: 'another master is connected' }
         : {
             kind: 'session',
-            end,
+            end: site.end,
             onLink: (l) => {
-              link = l;
+              site.link = l;
             },
             onEnded: () => {
-              link = null;
+              site.link = null;
             },
           },
   });

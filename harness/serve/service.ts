@@ -9,6 +9,7 @@ import { FieldLink } from '../../src/live/fieldLive.ts';
 import { Around, type CloudLink, type SiteLink } from '../../src/live/host/around.ts';
 import { type Host, openHost } from '../../src/live/host/host.ts';
 import { openTelemetry, type TelemetrySink } from '../../src/live/host/telemetry.ts';
+import type { JournalError } from '../../src/live/journal/errors.ts';
 import { openJournal } from '../../src/live/journal/journal.ts';
 import { operatorKeyIn } from '../../src/live/keys.ts';
 import { OemHttpLink } from '../../src/live/oemHttp.ts';
@@ -35,6 +36,8 @@ export interface RunningService {
   readonly operatorKey: string;
   /** The clock of production. */
   readonly clock: SteppedClock;
+  /** Resolves when the journal's disk failed: reads go on until the service is closed, nothing is taken any more. */
+  readonly failed: Promise<JournalError>;
   close(): Promise<void>;
 }
 
@@ -112,7 +115,7 @@ async function open(options: ServiceOptions, opened: Opened): Promise<RunningSer
   });
   opened.add(() => api.close());
   const url = await listen(api, address, port);
-  return { host, api, url, operatorKey, clock, close: () => opened.close() };
+  return { host, api, url, operatorKey, clock, failed: journal.failed, close: () => opened.close() };
 }
 
 function makeFolder(folder: string): void {

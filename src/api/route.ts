@@ -7,7 +7,7 @@ import type { Identity, Principal } from './identity.ts';
 import type { Limits } from './limits.ts';
 import { type ProblemCode, ProblemError } from './problems.ts';
 import type { Decided, Plant, Service, Submitted } from './service.ts';
-import type { Tickets } from './stream.ts';
+import type { Tickets } from './tickets.ts';
 import type { ApiTools } from './tools.ts';
 
 /**

@@ -11,7 +11,8 @@ import { type Answer, Asked, type Face, type Route, type Submit } from './route.
 import { ROUTES } from './routes.ts';
 import type { Service } from './service.ts';
 import { checked } from './shape.ts';
-import { openStream, type StreamOptions, Streams, Tickets } from './stream.ts';
+import { openStream, type StreamOptions, Streams } from './stream.ts';
+import { Tickets } from './tickets.ts';
 import { type ApiTools, randomId } from './tools.ts';
 
 /**

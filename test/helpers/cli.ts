@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll } from 'vitest';
 import { runVpp } from '../../harness/cli/entry.ts';
-import type { CliIo } from '../../harness/cli/program.ts';
+import type { CliIo } from '../../harness/cli/io.ts';
 
 /** Command lines of `vpp`, run in this process with ends of their own, or as a process when the process is the point. */
 export interface CliRun {

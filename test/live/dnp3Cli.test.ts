@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { profilePoints } from '../../harness/cli/dnp3Profile.ts';
-import { buildProgram, type CliIo, isUsageError, type Outcome } from '../../harness/cli/program.ts';
+import type { CliIo } from '../../harness/cli/io.ts';
+import { buildProgram, isUsageError, type Outcome } from '../../harness/cli/program.ts';
 import { InputError } from '../../src/domain/errors.ts';
 
 /** `vpp dnp3 outstation` in a process of its own, `vpp dnp3 master` in this one against it. */

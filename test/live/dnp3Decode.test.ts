@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { decodeCommand } from '../../harness/cli/dnp3Decode.ts';
 import { LayerDecoder, type Layers } from '../../harness/cli/dnp3Layers.ts';
 import { readPcap, tcpStreams } from '../../harness/cli/dnp3Pcap.ts';
-import type { CliIo } from '../../harness/cli/program.ts';
+import type { CliIo } from '../../harness/cli/io.ts';
 import { PcapWriter } from '../../harness/wire/pcap.ts';
 
 /** `vpp dnp3 decode` against the counts that Wireshark gave for the same captures. */

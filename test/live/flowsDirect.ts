@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CloudWorld } from '../../harness/cloud/cloudWorld.ts';
 import { randomSource } from '../../harness/kernel/random.ts';
-import { DEMO, DEMO_ADDRESSES, DEMO_OEMS, demoCloud, demoRtac, furnish } from '../../harness/serve/demo.ts';
+import { DEMO, DEMO_ADDRESSES, DEMO_OEMS, demoCloud, demoSite, furnish } from '../../harness/serve/demo.ts';
 import { HttpWire, PERFECT_LINK } from '../../harness/wire/http.ts';
 import { BytePipe } from '../../harness/wire/pipe.ts';
 import { createOemLink } from '../../harness/world/oemLink.ts';
@@ -135,7 +135,7 @@ class PipeSite implements SiteLink {
     this.#clock = clock;
     this.#onEvent = onEvent;
     this.#pipe = new BytePipe({ scheduler: clock, random: randomSource('flows'), name: DEMO.connectionId });
-    const rtac = demoRtac(clock);
+    const { rtac } = demoSite(clock);
     rtac.onOutput(() => {
       for (const octets of rtac.takeOutput()) this.#pipe.b.send(octets);
     });

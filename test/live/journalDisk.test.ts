@@ -102,7 +102,7 @@ describe('a disk that fails', () => {
   const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
   test.skipIf(!hasStrace).each([1, 2, 5, 30, 120, 400])(
-    'a sync that fails (the %ith of a thread) ends all acknowledgement; what was acknowledged before is there (needs strace)',
+    'a sync that fails (the %ith of a thread) ends all acknowledgement; what was acknowledged before is there, and nothing that was refused (needs strace)',
     async (when) => {
       const dir = join(folder, `eio-${when}`);
       await openJournal({ dir, build: 'child' }).then((journal) => journal.close());
@@ -127,6 +127,8 @@ describe('a disk that fails', () => {
       const journal = await journalIn(dir);
       const ids = [...journal.read(1)].map((e) => e.atMs - entry(0).atMs);
       for (const [, seq = 0, id] of acked) expect(ids[seq - 1]).toBe(id);
+      const refused = new Set(answers.flatMap((line) => (line.startsWith('no ') ? [Number(line.split(' ')[2])] : [])));
+      expect(ids.filter((id) => refused.has(id))).toEqual([]);
       expect((await journal.append(entry(9))).kind).toBe('durable');
     },
     120_000,
