@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SCOPES } from '../domain/client.ts';
+import { EVENT_TYPE_NAMES, EVENT_TYPES, type EventType } from '../domain/eventTypes.ts';
 import { PROBLEM_TYPE, PROBLEMS, type ProblemCode, problemUri } from './problems.ts';
 import type { Route } from './route.ts';
 
@@ -23,6 +24,7 @@ export function openApiDocument(routes: readonly Route[], about: { readonly vers
       description: 'Coordination of distributed energy resources.',
     },
     paths,
+    webhooks: Object.fromEntries(EVENT_TYPE_NAMES.map((type) => [type, { post: webhook(type) }])),
     components: {
       securitySchemes: {
         oauth: {
@@ -49,6 +51,50 @@ function operation(r: Route): Json {
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(r.body === undefined ? {} : { requestBody: requestBody(r, r.body) }),
     responses: { ...answersOf(r), ...problemsOf(r) },
+  };
+}
+
+/** What a destination receives; headers are those of its signature scheme (src/live/webhooks/signing.ts). */
+function webhook(type: EventType): Json {
+  const { version, means } = EVENT_TYPES[type];
+  const header = (name: string, description: string): Json => ({
+    ...{ name, in: 'header', required: false, description, schema: text },
+  });
+  return {
+    operationId: `on${type
+      .split(/[._-]/)
+      .map((part) => part[0]?.toUpperCase() + part.slice(1))
+      .join('')}`,
+    tags: ['Destinations'],
+    summary: means,
+    parameters: [
+      header('Texture-Signature', 'Scheme "texture": hexadecimal HMAC-SHA256 of the body'),
+      header('Texture-Timestamp', 'Scheme "texture": when it was sent; not signed'),
+      header('Texture-Id', 'Scheme "texture": the same at every attempt'),
+      header('Texture-Sequence', 'Either scheme: counts the events of the workspace from 1'),
+      header('webhook-id', 'Scheme "standard-webhooks": the same at every attempt'),
+      header('webhook-timestamp', 'Scheme "standard-webhooks" [s]'),
+      header('webhook-signature', 'Scheme "standard-webhooks": "v1," and base64 HMAC-SHA256 of id.timestamp.body'),
+    ],
+    requestBody: {
+      required: true,
+      content: {
+        'application/json': {
+          schema: {
+            type: 'object',
+            required: ['type', 'version', 'key', 'timestamp', 'data'],
+            properties: {
+              type: { const: type },
+              version: { const: version },
+              key: { ...text, description: 'The same for the same data: what came already can be told' },
+              timestamp: { ...text, format: 'date-time' },
+              data: { type: 'object', required: ['workspaceId'], properties: { workspaceId: text } },
+            },
+          },
+        },
+      },
+    },
+    responses: { '2XX': { description: 'Taken. Anything else, or nothing within the time limit, is tried again' } },
   };
 }
 

@@ -2,6 +2,7 @@ import websocket from '@fastify/websocket';
 import type { FastifyInstance } from 'fastify';
 import type { OutboxEvent } from '../domain/destination.ts';
 import { nearestName } from '../domain/errors.ts';
+import { EVENT_TOPICS, EVENT_TYPE_NAMES } from '../domain/eventTypes.ts';
 import { isoUtc } from '../domain/time.ts';
 import { type Principal, stillValid } from './identity.ts';
 import { readJsonOctets } from './json.ts';
@@ -40,19 +41,7 @@ const ERRORS_MAX = 100;
 
 const CLOSE = { goingAway: 1001, badData: 1007, policy: 1008, tryLater: 1013 } as const;
 
-export const TOPICS = [
-  '*',
-  'alert',
-  'automation',
-  'bid',
-  'command',
-  'customer',
-  'device',
-  'enrollment',
-  'event',
-  'schedule',
-  'site',
-] as const;
+const TOPICS = ['*', ...EVENT_TOPICS, ...EVENT_TYPE_NAMES];
 
 /** What is used of a socket of ws. */
 interface Socket {
@@ -240,19 +229,14 @@ function readRequest(value: unknown): StreamRequest | string {
   for (const t of topics) {
     if (typeof t !== 'string' || !isTopic(t)) {
       const hint = typeof t === 'string' ? nearestName(t, TOPICS) : undefined;
-      const words = `expected an event type, device:<id>, or one of ${TOPICS.join(', ')}`;
+      const words = `expected an event type, device:<id>, or one of *, ${EVENT_TOPICS.join(', ')}`;
       return `topics: unknown topic ${JSON.stringify(t).slice(0, 80)}, ${words}${hint === undefined ? '' : `. Did you mean "${hint}"?`}`;
     }
   }
   return { type, topics: topics as readonly string[] };
 }
 
-const isTopic = (t: string): boolean => {
-  if (/^device:[\w.:-]{1,100}$/.test(t)) return true;
-  const [word = '', rest] = t.split('.', 2);
-  const isWord = (TOPICS as readonly string[]).includes(word);
-  return isWord && (rest === undefined || (word !== '*' && /^[a-z_-]{1,40}$/.test(rest)));
-};
+const isTopic = (t: string): boolean => TOPICS.includes(t) || /^device:[\w.:-]{1,100}$/.test(t);
 
 /** Registers GET /v1/stream. */
 export async function openStream(

@@ -1,3 +1,4 @@
+import type { EventType } from './eventTypes.ts';
 import type { EpochMs } from './units.ts';
 
 /**
@@ -26,7 +27,7 @@ export interface OutboxEvent {
   readonly seq: number;
   readonly index: number;
   readonly workspaceId: string;
-  readonly type: string;
+  readonly type: EventType;
   readonly version: string;
   readonly deviceType: string | null;
   readonly timestampMs: EpochMs;

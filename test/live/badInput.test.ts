@@ -47,7 +47,7 @@ describe('bad input over HTTP', () => {
   });
 
   const delivered = async (path: string) => {
-    const body = { label: path.slice(1), url: `${harmful.url}${path}`, eventTypes: ['nothing.ever'] };
+    const body = { label: path.slice(1), url: `${harmful.url}${path}`, eventTypes: ['bid.awarded'] };
     const { id } = await b.flows.made('POST', '/v1/destinations', body);
     return b.flows.made('POST', `/v1/destinations/${id}/test`);
   };

@@ -43,11 +43,11 @@ export interface Field {
 }
 
 /**
- * Each cloud is asked for each device once a minute within its own limits (Enphase 300 requests a minute and two for a
- * device, the others 1,200): so many of the fleet each can have.
+ * Each cloud is asked for each device once in TELEMETRY_S within its own limits (Enphase 300 requests a minute and two
+ * for a device, the others 1,200, commands and what is read back after them included): so many of the fleet each can have.
  */
 const SHARE = { enphase: 0.05, solaredge: 0.475, tesla: 0.475 } as const;
-const TELEMETRY_S = 60;
+const TELEMETRY_S = 90;
 const PACE = {
   telemetrySeconds: TELEMETRY_S,
   effectSeconds: 5,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Destination } from '../../domain/destination.ts';
+import { EVENT_TYPE_NAMES } from '../../domain/eventTypes.ts';
 import { isoUtc } from '../../domain/time.ts';
 import { pageOf } from '../page.ts';
 import { notFound, ProblemError } from '../problems.ts';
@@ -27,16 +28,17 @@ const headers = z
   )
   .refine((all) => Object.keys(all).length <= 20, { error: 'at most 20 headers' });
 
-const types = (what: string) =>
-  z.array(z.string().regex(/^[a-z0-9._-]{1,60}$/, { error: `a ${what}` })).max(50, { error: `at most 50 of ${what}` });
+const types = <const T extends readonly [string, ...string[]]>(names: T) =>
+  z.array(s.choice(names)).max(names.length, { error: `at most ${names.length} of ${names.join(', ')}` });
+const DEVICE_TYPES = ['battery', 'bess', 'charger', 'vehicle', 'thermostat', 'inverter'] as const;
 
 const body = z.strictObject({
   label: s.text('label', 100),
   url: s.text('url', 2_000),
   signature: z.optional(s.choice(['texture', 'standard-webhooks'])),
   headers: z.optional(headers),
-  eventTypes: z.optional(types('event type')),
-  deviceTypes: z.optional(types('device type')),
+  eventTypes: z.optional(types(EVENT_TYPE_NAMES)),
+  deviceTypes: z.optional(types(DEVICE_TYPES)),
   enabled: z.optional(s.flag('enabled')),
 });
 

@@ -3,6 +3,7 @@ import type { CoreState } from '../../core/state.ts';
 import type { ApplianceCommand } from '../../domain/applianceCommand.ts';
 import type { Command } from '../../domain/command.ts';
 import type { OutboxEvent } from '../../domain/destination.ts';
+import { EVENT_TYPES, type EventType } from '../../domain/eventTypes.ts';
 import type { Fact } from '../../domain/fact.ts';
 import { isoUtc } from '../../domain/time.ts';
 import type { JournalEntry } from '../../ports/journal.ts';
@@ -10,7 +11,8 @@ import type { JournalEntry } from '../../ports/journal.ts';
 /**
  * The journal as events for destinations: a view, made anew after a restart from the same entries.
  * @source TextureHQ/docs events: types, versions and the shape of `data` of command.succeeded, command.failed,
- *         device.discovered, device.disconnected, enrollment.* and site.created; the others follow the same form
+ *         device.discovered, device.disconnected, enrollment.* and site.created; the others follow the same form.
+ *         occurredAt is our own: what happens again has other data, and so another key, than what is told again
  */
 export function eventsOf(entry: JournalEntry, state: CoreState): OutboxEvent[] {
   return entry.facts.flatMap((fact, index) => {
@@ -21,9 +23,10 @@ export function eventsOf(entry: JournalEntry, state: CoreState): OutboxEvent[] {
     if (workspaceId === null) return [];
     const deviceId = ids.get('device') ?? deviceOfCommand(ids.get('command'), state);
     const deviceType = deviceId === undefined ? null : kindOf(deviceId, state);
-    const { type, version, data } = told;
+    const { type, data } = told;
+    const { version } = EVENT_TYPES[type];
     const head = { seq: entry.seq, index, workspaceId, type, version, deviceType, timestampMs: entry.atMs };
-    return [{ ...head, data: { workspaceId, ...data } }];
+    return [{ ...head, data: { workspaceId, occurredAt: isoUtc(entry.atMs), ...onTheWire(data) } }];
   });
 }
 
@@ -44,14 +47,40 @@ export const isForgotten = (entry: JournalEntry, state: CoreState): boolean =>
       commandOf(f.commandId, state) === undefined,
   );
 
+/** Instants of facts [epoch ms], and what they are called where they are RFC 3339. Other names in Ms are durations. */
+const INSTANTS: Readonly<Record<string, string>> = {
+  startMs: 'startsAt',
+  endMs: 'endsAt',
+  fromMs: 'from',
+  untilMs: 'until',
+  dueMs: 'dueAt',
+  nextMs: 'nextAt',
+  sinceMs: 'since',
+};
+
+function onTheWire(data: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const shown: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(data)) {
+    const instant = INSTANTS[name];
+    if (instant !== undefined && (value === null || typeof value === 'number')) {
+      shown[instant] = value === null ? null : isoUtc(value);
+    } else shown[name] = inside(value);
+  }
+  return shown;
+}
+
+function inside(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inside);
+  return typeof value === 'object' && value !== null ? onTheWire(value as Readonly<Record<string, unknown>>) : value;
+}
+
 interface Told {
-  readonly type: string;
-  readonly version: string;
+  readonly type: EventType;
   readonly data: Readonly<Record<string, unknown>>;
 }
 
 /** Facts that are told as they are, under these names. */
-const AS_THEY_ARE: Readonly<Record<string, string>> = {
+const AS_THEY_ARE: Readonly<Record<string, EventType>> = {
   'event.offered': 'event.offered',
   'event.started': 'event.started',
   'event.ended': 'event.ended',
@@ -63,6 +92,9 @@ const AS_THEY_ARE: Readonly<Record<string, string>> = {
   'alert.resolved': 'alert.resolved',
   'schedule.fired': 'schedule.fired',
   'automation.triggered': 'automation.triggered',
+  'approval.ended': 'approval.ended',
+  'stop.release-requested': 'stop.release-requested',
+  'stop.released': 'stop.released',
 };
 
 function tell(fact: Fact, entry: JournalEntry, state: CoreState): Told | null {
@@ -74,12 +106,11 @@ function tell(fact: Fact, entry: JournalEntry, state: CoreState): Told | null {
       return enrollmentChanged(fact);
     case 'device.connected': {
       const { nameplate: _, ...device } = fact.device;
-      return { type: 'device.discovered', version: '1.0.0', data: { deviceId: device.deviceId, device } };
+      return { type: 'device.discovered', data: { deviceId: device.deviceId, device } };
     }
     case 'device.storm':
       return {
         type: 'device.updated',
-        version: '1.0.0',
         data: {
           deviceId: fact.deviceId,
           state: { isStormModeActive: fact.active },
@@ -88,22 +119,37 @@ function tell(fact: Fact, entry: JournalEntry, state: CoreState): Told | null {
       };
     case 'appliance.connected': {
       const device = fact.appliance;
-      return { type: 'device.discovered', version: '1.0.0', data: { deviceId: device.deviceId, device } };
+      return { type: 'device.discovered', data: { deviceId: device.deviceId, device } };
     }
     case 'device.reachable':
     case 'appliance.reachable': {
       const type = fact.reachable ? 'device.updated' : 'device.disconnected';
-      return { type, version: '1.0.0', data: { deviceId: fact.deviceId, reachable: fact.reachable, reason: fact.why } };
+      return { type, data: { deviceId: fact.deviceId, reachable: fact.reachable, reason: fact.why } };
     }
+    case 'approval.requested': {
+      const { approvalId, siteId } = fact.request;
+      return { type: 'approval.requested', data: { approvalId, siteId, request: fact.request } };
+    }
+    case 'site.control-approved': {
+      const { binding: _, ...approval } = fact.approval;
+      return {
+        type: 'approval.approved',
+        data: { approvalId: approval.approvalId, siteId: approval.siteId, approval },
+      };
+    }
+    case 'undo.sent':
+      return fact.what === 'emergency-stop'
+        ? { type: 'stop.latched', data: { deviceId: fact.deviceId, why: fact.why } }
+        : null;
     case 'site.created':
-      return { type: 'site.created', version: '0.0.1', data: { siteId: fact.site.siteId, site: fact.site } };
+      return { type: 'site.created', data: { siteId: fact.site.siteId, site: fact.site } };
     case 'customer.created':
-      return { type: 'customer.created', version: '0.0.1', data: { customerId: fact.customer.customerId } };
+      return { type: 'customer.created', data: { customerId: fact.customer.customerId } };
     default: {
       const type = AS_THEY_ARE[fact.type];
       if (type === undefined) return null;
       const { type: _, ...data } = fact;
-      return { type, version: '0.0.1', data };
+      return { type, data };
     }
   }
 }
@@ -126,13 +172,13 @@ function commandEnded(
     executedAt: isoUtc(entry.atMs),
   };
   return status === 'succeeded'
-    ? { type: 'command.succeeded', version: '0.0.2', data: { ...data, detail } }
-    : { type: 'command.failed', version: '0.0.2', data: { ...data, error: { message: detail } } };
+    ? { type: 'command.succeeded', data: { ...data, detail } }
+    : { type: 'command.failed', data: { ...data, error: { message: detail } } };
 }
 
 function enrollmentChanged(fact: Extract<Fact, { type: 'enrollment.changed' }>): Told {
   const { enrollmentId, deviceId, programId, from, to, why } = fact;
   const named = from === null ? 'created' : to === 'submitted' || to === 'approved' || to === 'rejected' ? to : null;
-  const type = named === null ? 'enrollment.status_changed' : `enrollment.${named}`;
-  return { type, version: '0.0.1', data: { enrollmentId, deviceId, program: { programId }, from, status: to, why } };
+  const type = named === null ? 'enrollment.status_changed' : (`enrollment.${named}` as const);
+  return { type, data: { enrollmentId, deviceId, program: { programId }, from, status: to, why } };
 }

@@ -11,18 +11,18 @@ import { isoUtc } from '../../domain/time.ts';
  */
 export const BODY_OCTETS_MAX = 256 * 1024;
 
+/** An event, or the test of a destination. */
+type Said = Pick<OutboxEvent, 'version' | 'timestampMs' | 'data'> & { readonly type: string };
+
 /** What is more than BODY_OCTETS_MAX keeps its ids and says so; the whole of it can be read through the API. */
-export function bodyOf(event: Pick<OutboxEvent, 'type' | 'version' | 'timestampMs' | 'data'>): string {
+export function bodyOf(event: Said): string {
   const whole = write(event, event.data);
   if (Buffer.byteLength(whole) <= BODY_OCTETS_MAX) return whole;
   const short = Object.entries(event.data).filter(([, v]) => typeof v !== 'object' && String(v).length <= 256);
   return write(event, { ...Object.fromEntries(short.slice(0, 32)), truncated: true });
 }
 
-const write = (
-  { type, version, timestampMs }: Pick<OutboxEvent, 'type' | 'version' | 'timestampMs'>,
-  data: Readonly<Record<string, unknown>>,
-): string =>
+const write = ({ type, version, timestampMs }: Omit<Said, 'data'>, data: Said['data']): string =>
   JSON.stringify({
     type,
     version,

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PROBLEMS } from '../../../src/api/problems.ts';
 import { ROUTES } from '../../../src/api/routes.ts';
 import { SCOPE_NAMES } from '../../../src/domain/client.ts';
+import { EVENT_TYPES } from '../../../src/domain/eventTypes.ts';
 import { type ApiBench, openApi } from '../../helpers/apiBench.ts';
 
 let api: ApiBench;
@@ -46,6 +47,21 @@ describe('the OpenAPI document', () => {
         if (method !== 'post') expect(keyed, what).toBe(false);
       }
     }
+  });
+
+  test('has every event that may come as a webhook, each with its type and version', () => {
+    const webhooks = Object.entries<{ post: Record<string, never> }>(document.webhooks);
+    const ids = new Set(webhooks.map(([, { post }]) => post.operationId));
+    expect(ids.size).toBe(webhooks.length);
+    for (const [type, { post }] of webhooks) {
+      // biome-ignore lint/suspicious/noExplicitAny: the document is what the test looks into
+      const { properties } = (post.requestBody as any).content['application/json'].schema;
+      expect([properties.type.const, properties.version.const]).toEqual([
+        type,
+        EVENT_TYPES[type as keyof typeof EVENT_TYPES].version,
+      ]);
+    }
+    expect(webhooks.map(([type]) => type)).toEqual(expect.arrayContaining(['enrollment.approved', 'command.failed']));
   });
 
   test('names only scopes there are, and each scope opens something', () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ApiBench, openApi, type Reply, type Tenant } from '../../helpers/apiBench.ts';
 import { approval, automation, destination, type Seed, safety, seed } from '../../helpers/apiSeed.ts';
-import { HOUR } from '../../helpers/coreBench.ts';
+import { batteryState, HOUR } from '../../helpers/coreBench.ts';
 
 /** What the routes do beyond their form, which the matrix has. */
 let api: ApiBench;
@@ -118,6 +118,14 @@ describe('destinations', () => {
   ])('the header %s is refused: it is the sender’s, or a secret, or no header', async (name, value) => {
     const reply = await post('/v1/destinations', { ...destination(), headers: { [name]: value } });
     expect(reply.status).toBe(400);
+  });
+
+  test('a filter that nothing would pass is refused, and the nearest name is told', async () => {
+    const reply = await post('/v1/destinations', { ...destination(), eventTypes: ['command.suceeded'] });
+    const [error] = reply.body.errors;
+    expect([reply.status, error.place, error.didYouMean]).toEqual([400, 'eventTypes[0]', 'command.succeeded']);
+    const kind = await post('/v1/destinations', { ...destination(), deviceTypes: ['batery'] });
+    expect(kind.body.errors[0].didYouMean).toBe('battery');
   });
 
   test('an address that may not be, is refused and says why', async () => {
@@ -284,8 +292,9 @@ describe('records', () => {
     const long = '/v1/metrics/discharged?from=2024-01-01T00:00:00Z&to=2024-07-01T00:00:00Z&windowSize=FIFTEEN_MINUTES';
     expect((await get(long)).body.code).toBe('limit_reached');
     expect((await get('/v1/metrics/dischargd')).body.errors[0].didYouMean).toBe('discharged');
+    api.service.states.set(deviceId, [batteryState(13_500, api.service.nowMs - HOUR, { chargeRate: 2_000 })]);
     const one = await get(`/v1/metrics/discharged?deviceId=${deviceId}&windowSize=DAY`);
-    expect(one.body.data[0]).toMatchObject({ deviceId, siteId: ids.siteId });
+    expect(one.body.data[0]).toMatchObject({ deviceId, siteId: ids.siteId, v: 2_000 });
   });
 
   test('health tells whether it runs; parts are for administrators', async () => {

@@ -57,9 +57,9 @@ describe('delivery', () => {
 
   test('each workspace counts its own events from 1, wanted or not', async () => {
     const r = rig();
-    r.setUp([destination('a', { eventTypes: ['x'] }), destination('b', { workspaceId: 'ws-2' })]);
+    r.setUp([destination('a', { eventTypes: ['device.updated'] }), destination('b', { workspaceId: 'ws-2' })]);
     const other = { workspaceId: 'ws-2' };
-    r.sender.offer([event(1), event(2, other), event(3, { type: 'x' }), event(4, other), event(5, { type: 'x' })], 5);
+    r.sender.offer([event(1), event(2, other), event(3, { type: 'device.updated' }), event(4, other), event(5, { type: 'device.updated' })], 5);
     await r.settle();
     const counted = (name: string) => r.at(name).map(({ headers }) => headers['texture-sequence']);
     expect([counted('a'), counted('b')]).toEqual([

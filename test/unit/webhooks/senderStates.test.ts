@@ -209,7 +209,7 @@ describe('while the disk takes nothing', () => {
   });
 
   test('what is more than can be held is asked for again', async () => {
-    const all = events(1, HELD_MAX + 10, { type: 'unwanted' });
+    const all = events(1, HELD_MAX + 10, { type: 'site.created' });
     let asked = 0;
     const r: Rig = rig({
       onBehind: () => {
@@ -217,7 +217,7 @@ describe('while the disk takes nothing', () => {
         for (const e of all.slice(r.sender.cursor())) r.sender.offer([e], e.seq);
       },
     });
-    r.setUp([destination('a', { eventTypes: ['x'] })]);
+    r.setUp([destination('a', { eventTypes: ['device.updated'] })]);
     const release = blocked(r);
     r.sender.offer(all.slice(0, HELD_MAX), HELD_MAX);
     await r.settle();
@@ -225,7 +225,7 @@ describe('while the disk takes nothing', () => {
     expect(r.sender.status().ok).toBe(false);
     release();
     r.sender.health('a');
-    r.sender.offer([event(HELD_MAX + 11, { type: 'x' })], HELD_MAX + 11);
+    r.sender.offer([event(HELD_MAX + 11, { type: 'device.updated' })], HELD_MAX + 11);
     await r.settle();
     expect([asked, r.sender.cursor(), r.got[0]?.headers['texture-sequence']]).toEqual([
       1,
