@@ -5,7 +5,7 @@ import type { RunMeasures } from '../reports/measureTypes.ts';
 import { type ExpectationResult, type RunInfo, type Verdict, verdictOf } from '../reports/verdict.ts';
 import { writeReport } from '../reports/write.ts';
 import type { Scenario } from '../scenarios/schema.ts';
-import { durationMs, endMsOf, startMsOf } from '../scenarios/times.ts';
+import { durationMs, endMsOf, instantAt, startMsOf } from '../scenarios/times.ts';
 import { inputError, show } from '../src/domain/errors.ts';
 import type { EpochMs } from '../src/domain/units.ts';
 import type { LogRecord, MeterInterval } from '../src/ports/records.ts';
@@ -84,7 +84,7 @@ export function simulateWith(options: RunOptions, inputs: WorldInputs): RunResul
     ...taps,
     ...share(0, MAIN_SHARE),
   });
-  const spans = eventSpans(records, durationMs(scenario.meterInterval));
+  const spans = [...eventSpans(records, durationMs(scenario.meterInterval)), ...settingSpans(scenario)];
   const without: MeterInterval[] = [];
   const twin =
     spans.length === 0
@@ -149,12 +149,25 @@ function eventSpans(records: readonly LogRecord[], intervalMs: number): Span[] {
   });
 }
 
+/** Settings of appliances are left out of that world too: from a setting to the rebound after it, or to the end. */
+function settingSpans(scenario: Scenario): Span[] {
+  const intervalMs = durationMs(scenario.meterInterval);
+  return scenario.timeline.flatMap((step) => {
+    if (step.kind !== 'set') return [];
+    const startMs = instantAt(scenario, step.at, 'at');
+    const endMs = step.duration === undefined ? endMsOf(scenario) : startMs + durationMs(step.duration) + SNAPBACK_MS;
+    return [{ startMs: startMs - intervalMs, endMs }];
+  });
+}
+
 const touches = (spans: readonly Span[], m: MeterInterval): boolean =>
   spans.some((s) => s.startMs < m.endMs && m.startMs < s.endMs);
 
 function counterfactual(m: MeterInterval, atMs: EpochMs): LogRecord {
-  const { siteId, startMs, endMs, importMj, exportMj, chargeMj, dischargeMj } = m;
-  return { atMs, kind: 'counterfactual', siteId, startMs, endMs, importMj, exportMj, chargeMj, dischargeMj };
+  const { siteId, startMs, endMs, importMj, exportMj, chargeMj, dischargeMj, evMj, hvacMj } = m;
+  const same = { siteId, startMs, endMs, importMj, exportMj, chargeMj, dischargeMj };
+  if (evMj === undefined || hvacMj === undefined) return { atMs, kind: 'counterfactual', ...same };
+  return { atMs, kind: 'counterfactual', ...same, evMj, hvacMj };
 }
 
 /** Collects log lines and writes them in blocks. */

@@ -1,4 +1,5 @@
 import type { ChartConfiguration, ChartDataset } from 'chart.js';
+import type { ApplianceMeasures } from './applianceTypes.ts';
 import type { EventMeasure, RunMeasures } from './measureTypes.ts';
 import { reasonWords } from './words.ts';
 
@@ -41,7 +42,64 @@ export function chartsOf(m: RunMeasures, clock: (atMs: number) => string): Named
       { name: `event-${i + 1}-delivered`, config: deliveredChart(e, clock) },
       { name: `event-${i + 1}-why-not`, config: whyNotChart(e) },
     ]);
-  return [{ name: 'fleet', config: fleetChart(m, clock) }, ...events];
+  const flexible = m.appliances === null ? [] : [{ name: 'flexible-load', config: flexibleChart(m.appliances, clock) }];
+  return [{ name: 'fleet', config: fleetChart(m, clock) }, ...flexible, ...events];
+}
+
+/** Charging, heating and cooling beside what they would have been, with the charge of the cars and the rooms. */
+export function flexibleChart({ series: s }: ApplianceMeasures, clock: (atMs: number) => string): ChartConfiguration {
+  const line = (
+    label: string,
+    yAxisID: string,
+    color: string,
+    data: readonly (number | null)[],
+    dash: number[] = [],
+  ) =>
+    data.every((x) => x === null)
+      ? []
+      : [
+          {
+            type: 'line' as const,
+            label,
+            yAxisID,
+            data: [...data],
+            borderColor: color,
+            backgroundColor: color,
+            borderDash: dash,
+            borderWidth: 2,
+            pointRadius: 0,
+            stepped: 'before' as const,
+            pointStyle: 'line' as const,
+          },
+        ];
+  const toKw = (watts: readonly (number | null)[], isThere: boolean) =>
+    watts.map((w) => (w === null || !isThere ? null : w / KW));
+  const cars = s.carPct.some((x) => x !== null);
+  const rooms = s.roomF.some((x) => x !== null);
+  const right = (name: string) => ({ ...axis(name), position: 'right' as const, grid: { display: false } });
+  return {
+    type: 'line',
+    data: {
+      labels: s.startMs.map(clock),
+      datasets: [
+        ...line('charging of cars (kW)', 'y', '#4f46e5', toKw(s.evW, cars)),
+        ...line('charging without settings (kW)', 'y', COLOR.baseline, toKw(s.withoutEvW, cars), [6, 4]),
+        ...line('heating and cooling (kW)', 'y', COLOR.delivered, toKw(s.hvacW, rooms)),
+        ...line('heating and cooling without settings (kW)', 'y', COLOR.realTime, toKw(s.withoutHvacW, rooms), [6, 4]),
+        ...line('mean charge of the cars (%)', 'soc', '#64748b', s.carPct, [2, 3]),
+        ...line('mean room (°F)', 'room', COLOR.missing, s.roomF, [2, 3]),
+      ],
+    },
+    options: {
+      plugins: { title: title('Cars, heating and cooling'), legend: LEGEND },
+      scales: {
+        x: { ...axis('local time'), ticks: { maxTicksLimit: 13 } },
+        y: { ...axis('mean power in kW'), min: 0 },
+        ...(cars ? { soc: { ...right('charge in %'), min: 0, max: 100 } } : {}),
+        ...(rooms ? { room: right('°F') } : {}),
+      },
+    },
+  };
 }
 
 /** Mean kW of an energy in an interval. */

@@ -40,6 +40,10 @@ function take(c: Collection, r: LogRecord): void {
       return takeMode(c, r);
     case 'meter':
       return takeMeter(c, r);
+    case 'appliance':
+    case 'appliance-mode':
+    case 'appliance-meter':
+      return c.appliances.take(r);
     case 'reading':
       return incident(c, { deviceId: r.deviceId, atMs: r.atMs, what: 'battery registers read', why: r.why });
     case 'series':
@@ -116,11 +120,13 @@ function takeMode(c: Collection, r: Extract<LogRecord, { kind: 'device-mode' }>)
 function takeMeter(c: Collection, r: MeterInterval): void {
   const cell = c.cell(r.siteId, r.startMs, r.endMs);
   cell.metered = r;
+  c.appliances.takeMeter(r);
   c.audit(r);
 }
 
 function takeCounterfactual(c: Collection, r: CounterfactualInterval): void {
   c.cell(r.siteId, r.startMs, r.endMs).baselineMj = r.importMj - r.exportMj;
+  c.appliances.takeCounterfactual(r);
 }
 
 function takeExchange(c: Collection, to: string, status: number | null, fault: string | null): void {
@@ -195,6 +201,13 @@ function takeFact(c: Collection, f: Fact, atMs: EpochMs): void {
     case 'command.acknowledged':
     case 'command.ended':
       return takeCommand(c, f, atMs);
+    case 'appliance.command-accepted':
+    case 'appliance.command-sent':
+    case 'appliance.command-acknowledged':
+    case 'appliance.command-ended':
+      return c.appliances.takeFact(f, atMs);
+    case 'appliance.reachable':
+      return incident(c, { deviceId: f.deviceId, atMs, what: f.reachable ? 'reachable' : 'not reachable', why: f.why });
     case 'undo.sent':
       return incident(c, { deviceId: f.deviceId, atMs, what: `undo: ${f.what}`, why: f.why });
     case 'site.safety-configured':

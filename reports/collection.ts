@@ -3,6 +3,7 @@ import type { Dispatch, EventPerformance, Fact } from '../src/domain/fact.ts';
 import type { GridEvent, Program } from '../src/domain/program.ts';
 import type { EpochMs } from '../src/domain/units.ts';
 import type { LogRecord, MeterInterval, RunStarted, SiteInWorld } from '../src/ports/records.ts';
+import { ApplianceBook } from './applianceBook.ts';
 import type {
   AlertMeasure,
   CommandMeasure,
@@ -112,6 +113,7 @@ export class Collection {
   readonly series = new Map<string, Extract<LogRecord, { kind: 'series' }>[]>();
   readonly published: Extract<Fact, { type: 'prices.published' }>[] = [];
   readonly fields = new Map<string, FieldSite>();
+  readonly appliances = new ApplianceBook();
   readonly ledger = {
     intervals: 0,
     siteResidualMj: 0,
@@ -178,11 +180,12 @@ export class Collection {
 
 /**
  * What the books of one interval leave over [mJ]; both are 0 when they close.
- * @source the two identities of MeterInterval: load = import − export + discharge − charge + pv, and
+ * @source the two identities of MeterInterval: load + ev + hvac = import − export + discharge − charge + pv, and
  *         storedEnd − storedStart = charge − chargeLoss − discharge − dischargeLoss − standby
  */
 export function residuals(m: MeterInterval): { readonly siteMj: number; readonly batteryMj: number } {
-  const siteMj = m.importMj - m.exportMj + m.dischargeMj - m.chargeMj + m.pvMj - m.loadMj;
+  const usedMj = m.loadMj + (m.evMj ?? 0) + (m.hvacMj ?? 0);
+  const siteMj = m.importMj - m.exportMj + m.dischargeMj - m.chargeMj + m.pvMj - usedMj;
   const kept = m.chargeMj - m.chargeLossMj - m.dischargeMj - m.dischargeLossMj - m.standbyMj;
   return { siteMj, batteryMj: kept - (m.storedEndMj - m.storedStartMj) };
 }

@@ -1,6 +1,7 @@
 import { isoUtc, localDateTime } from '../src/domain/time.ts';
 import { MJ_PER_WH } from '../src/domain/units.ts';
 import type { LogRecord, PointsOfSite } from '../src/ports/records.ts';
+import type { ApplianceMeasure, ApplianceMeasures } from './applianceTypes.ts';
 import type { RunMeasures } from './measureTypes.ts';
 import { pointName, pointValue } from './siteFeed.ts';
 import { flagWords } from './words.ts';
@@ -35,6 +36,57 @@ export function csvFiles(m: RunMeasures): Readonly<Record<string, string>> {
     'devices.csv': devices(m),
     'shortfall.csv': shortfall(m),
     'commands.csv': commands(m),
+    ...(m.appliances === null ? {} : applianceFiles(m.appliances)),
+  };
+}
+
+function applianceFiles({ devices: list, settings }: ApplianceMeasures): Record<string, string> {
+  const iso = (ms: number | null) => (ms === null ? null : isoUtc(ms));
+  const cars = ['socStartPct', 'socEndPct', 'departures', 'departurePctMin'] as const;
+  const energy = ['capacityWh', 'lossWh', 'drivenWh', 'shortWh'] as const;
+  const rooms = ['lowF', 'highF', 'endF', 'coolingMs', 'heatingMs'] as const;
+  const of = ({ ev, room }: ApplianceMeasure) => [
+    ...[...energy, ...cars].map((k) => ev?.[k] ?? null),
+    ...rooms.map((k) => room?.[k] ?? null),
+  ];
+  return {
+    'appliances.csv': table(
+      [
+        'deviceId',
+        'siteId',
+        'group',
+        'kind',
+        'usedWh',
+        ...energy,
+        ...cars,
+        'roomLowF',
+        'roomHighF',
+        'roomEndF',
+        ...rooms.slice(3),
+      ],
+      list.map((d) => [d.deviceId, d.siteId, d.group, d.kind, d.usedWh, ...of(d)]),
+    ),
+    'settings.csv': table(
+      [
+        ...[
+          'commandId',
+          'deviceId',
+          'by',
+          'slug',
+          'asked',
+          'setsBack',
+          'startUtc',
+          'endUtc',
+          'acceptedUtc',
+          'endedUtc',
+        ],
+        ...['status', 'reason', 'detail'],
+      ],
+      settings.map((s) => [
+        ...[s.commandId, s.deviceId, s.by, s.slug, s.asked, s.setsBack ? 'yes' : 'no'],
+        ...[iso(s.startMs), iso(s.endMs), iso(s.acceptedMs), iso(s.endedMs), s.status, s.reason, s.detail],
+      ]),
+    ),
   };
 }
 
@@ -123,6 +175,24 @@ export function* meterCsv(records: Iterable<LogRecord>): Generator<string> {
       yield csvLine(['without events', r.siteId, ...head, ...energy, null, null, null, null]);
     else
       yield csvLine(['as run', r.siteId, ...head, ...energy, wh(r.loadMj), wh(r.pvMj), wh(r.storedEndMj), r.stormMs]);
+  }
+}
+
+/** Every interval of every car and thermostat as the log has it, exact mJ as decimal Wh. */
+export function* applianceMeterCsv(records: Iterable<LogRecord>): Generator<string> {
+  yield csvLine([
+    ...['deviceId', 'siteId', 'startUtc', 'minutes', 'usedWh', 'lossWh', 'drivenWh', 'storedEndWh'],
+    ...['roomEndF', 'roomLowF', 'roomHighF'],
+  ]);
+  const wh = (mj: number) => mj / MJ_PER_WH;
+  for (const r of records) {
+    if (r.kind !== 'appliance-meter') continue;
+    const head = [r.deviceId, r.siteId, isoUtc(r.startMs), (r.endMs - r.startMs) / 60_000];
+    if (r.what === 'ev') {
+      yield csvLine([...head, ...[r.chargeMj, r.lossMj, r.drivenMj, r.storedEndMj].map(wh), null, null, null]);
+    } else {
+      yield csvLine([...head, wh(r.hvacMj + r.fanMj), null, null, null, r.roomF, r.roomLowF, r.roomHighF]);
+    }
   }
 }
 

@@ -25,6 +25,9 @@ export interface CellEnergy {
   readonly rechargeMj: number;
 }
 
+/** Whole Wh of an energy that stands alone. */
+export const wholeWh = (mj: number): number => Math.round(mj / MJ_PER_WH) + 0;
+
 /** A register that is read at the ends of intervals; rounds half up, never gives −0. */
 export class Register {
   private totalMj = 0;

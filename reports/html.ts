@@ -1,6 +1,7 @@
 import { localClock } from '../src/domain/time.ts';
 import { localTimes } from './csv.ts';
 import { escapeScriptJson } from './escape.ts';
+import { appliancePlots, appliances } from './htmlAppliances.ts';
 import { eventPlot, fieldPlots, seriesPlots } from './htmlCharts.ts';
 import { CLIENT } from './htmlClient.ts';
 import { eventParticipation, eventPerformance, type Times } from './htmlEvents.ts';
@@ -36,10 +37,11 @@ export function reportHtml(parts: Parts, assets: { readonly plotScript: string; 
   };
   const t: Times = { local: localTimes(m), clock };
   const shown = m.events.slice(0, EVENTS_MAX);
-  const plots = [...shown.map(eventPlot), ...seriesPlots(m), ...fieldPlots(m)];
+  const plots = [...shown.map(eventPlot), ...seriesPlots(m), ...appliancePlots(m), ...fieldPlots(m)];
+  const nav = NAV.filter(([id]) => id !== 'appliances' || m.appliances !== null);
   const body = html`${head(parts, t)}
-<nav aria-label="Contents"><ul>${NAV.map(([id, label]) => html`<li><a href="#${id}">${label}</a></li>`)}</ul></nav>
-<main>${expectationsSection(parts)}${performance(m, t)}${participation(m, t)}${movement(m)}${commands(m, t)}${sites(m, t)}${cloudsAndFaults(m, t)}${books(m, t)}${origins(m, run)}</main>
+<nav aria-label="Contents"><ul>${nav.map(([id, label]) => html`<li><a href="#${id}">${label}</a></li>`)}</ul></nav>
+<main>${expectationsSection(parts)}${performance(m, t)}${participation(m, t)}${movement(m)}${appliances(m, t)}${commands(m, t)}${sites(m, t)}${cloudsAndFaults(m, t)}${books(m, t)}${origins(m, run)}</main>
 <footer><div>vpp-testbed ${run.version}. Times are local to ${m.run.timeZone}. Energy is quantised to whole Wh; sums are exact.</div></footer>`;
   return [
     '<!doctype html>',
@@ -61,6 +63,7 @@ const NAV = [
   ['performance', 'Did it perform?'],
   ['participation', 'Who took part?'],
   ['movement', 'Charge and prices'],
+  ['appliances', 'Cars and thermostats'],
   ['commands', 'Commands'],
   ['sites', 'Utility-scale sites'],
   ['disturbances', 'Faults and clouds'],
@@ -75,13 +78,41 @@ function head({ run, measures: m, expectations }: Parts, t: Times): Html {
   const members = m.events.flatMap((e) => e.devices.map((d) => d.deviceId));
   const ratio = m.totals.targetWh > 0 ? m.totals.deliveredWh / m.totals.targetWh : null;
   const tile = (label: string, value: string): Html => html`<li><b>${value}</b><span>${label}</span></li>`;
+  const payment = usd(m.programs.reduce((sum, p) => sum + p.paymentUsd, 0));
+  const eventTiles = [
+    tile('requested', kwh(m.totals.targetWh)),
+    tile('delivered', kwh(m.totals.deliveredWh)),
+    tile('delivered of request', percent(ratio)),
+    tile('payment', payment),
+    tile('devices delivered', `${new Set(took).size} of ${new Set(members).size}`),
+  ];
   return html`<header><div><p><span class="verdict ${kind}">${v.passed ? 'PASS' : 'FAIL'}</span></p><h1>${run.title}</h1>
 <p class="meta">Scenario ${run.scenario}, seed <code>${run.seed}</code>, ${t.local(m.run.startMs)} to ${t.local(m.run.endMs)} (${m.run.timeZone})</p>
 ${m.complete ? null : html`<p class="mark fail">The run log stops before the end of the run: figures are those until then.</p>`}
-<ul class="tiles">${tile('requested', kwh(m.totals.targetWh))}${tile('delivered', kwh(m.totals.deliveredWh))}${tile('delivered of request', percent(ratio))}${tile(
-    'payment',
-    usd(m.programs.reduce((sum, p) => sum + p.paymentUsd, 0)),
-  )}${tile('devices delivered', `${new Set(took).size} of ${new Set(members).size}`)}</ul></div></header>`;
+<ul class="tiles">${m.events.length === 0 && m.appliances !== null ? null : eventTiles}${applianceTiles(m).map(([label, value]) => tile(label, value))}</ul></div></header>`;
+}
+
+function applianceTiles({ appliances: a }: RunMeasures): [string, string][] {
+  if (a === null) return [];
+  const sum = (xs: readonly number[]): number => xs.reduce((total, x) => total + x, 0);
+  const used = (has: 'ev' | 'room') => sum(a.devices.map((d) => (d[has] === null ? 0 : (d.usedWh ?? 0))));
+  const saved = (what: 'ev' | 'hvac') => {
+    const own = a.moved.filter((x) => x.what === what && (x.savedWh ?? 0) > 0);
+    return own.length === 0 ? null : sum(own.map((x) => x.savedWh ?? 0));
+  };
+  const left = a.devices.flatMap((d) => (d.ev?.departurePctMin == null ? [] : [d.ev.departurePctMin]));
+  const rooms = a.devices.flatMap((d) => (d.room?.highF == null ? [] : [d.room.highF]));
+  const [ev, hvac] = [saved('ev'), saved('hvac')];
+  return [
+    ...(a.devices.some((d) => d.ev !== null) ? [['charged into cars', kwh(used('ev'))] as [string, string]] : []),
+    ...(ev === null ? [] : [['charging kept out of the settings’ hours', kwh(ev)] as [string, string]]),
+    ...(left.length === 0
+      ? []
+      : [['least charge when leaving', `${Math.min(...left).toFixed(0)} %`] as [string, string]]),
+    ...(rooms.length === 0 ? [] : [['heating and cooling', kwh(used('room'))] as [string, string]]),
+    ...(hvac === null ? [] : [['of it kept out of the settings’ hours', kwh(hvac)] as [string, string]]),
+    ...(rooms.length === 0 ? [] : [['warmest room', `${Math.max(...rooms).toFixed(1)} °F`] as [string, string]]),
+  ];
 }
 
 function expectationsSection({ expectations }: Parts): Html {
@@ -122,7 +153,7 @@ function performance(m: RunMeasures, t: Times): Html {
   const explain = html`<p class="soft">Delivered is what the sites took less from the grid, or gave more to it, than the same sites under the
 same weather in the same run without the events (the baseline). Both are metered; nothing is estimated. A device under Storm Guard is excused for every meter
 interval the storm touches: what its meter moved then is shown, and not counted.</p>`;
-  if (m.events.length === 0) return section('performance', 'Did it perform?', html`<p>No event was called.</p>`);
+  if (m.events.length === 0) return section('performance', 'Did it perform?', noEvent(m));
   const more = m.events.length - EVENTS_MAX;
   return section(
     'performance',
@@ -133,6 +164,11 @@ interval the storm touches: what its meter moved then is shown, and not counted.
     more > 0 ? html`<p>${more} more events are in csv/intervals.csv.</p>` : null,
   );
 }
+
+const noEvent = (m: RunMeasures): Html =>
+  m.appliances === null
+    ? html`<p>No event was called.</p>`
+    : html`<p>No event was called. What settings moved stands under <a href="#appliances">Cars, thermostats and inverters</a>.</p>`;
 
 function programTable(m: RunMeasures): Html {
   const num = (label: string) => ({ label, numeric: true });

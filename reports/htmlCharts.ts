@@ -25,7 +25,12 @@ export interface PlotLine {
 const round = (x: number | null): number | null => (x === null ? null : Math.round(x * 100) / 100 + 0);
 
 /** A step needs its last value twice to reach the end of the last interval; a bar does not. */
-function line(label: string, color: string, style: PlotLine['style'], values: readonly (number | null)[]): PlotLine {
+export function line(
+  label: string,
+  color: string,
+  style: PlotLine['style'],
+  values: readonly (number | null)[],
+): PlotLine {
   const last = style === 'bar' ? null : (values[values.length - 1] ?? null);
   return { label, color, style, values: [...values, last].map(round) };
 }

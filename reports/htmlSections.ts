@@ -108,7 +108,7 @@ export function cloudsAndFaults(m: RunMeasures, t: Times): Html {
 
 export function books(m: RunMeasures, t: Times): Html {
   const l = m.ledger;
-  const closed = l.siteResidualMj === 0 && l.batteryResidualMj === 0;
+  const closed = l.siteResidualMj === 0 && l.batteryResidualMj === 0 && l.applianceResidualMj === 0;
   const open = table({
     caption: 'Intervals that do not close, in mJ (3.6 million mJ are 1 Wh)',
     columns: [{ label: 'Site' }, { label: 'From' }, num('At the site'), num('In the battery')],
@@ -120,7 +120,7 @@ export function books(m: RunMeasures, t: Times): Html {
     ]),
     empty: '',
   });
-  const words = `In ${l.intervals} metered intervals, energy in and out of every site and every battery ${closed ? 'adds up to the last mJ: nothing is left over.' : `does not add up: ${l.siteResidualMj} mJ at sites, ${l.batteryResidualMj} mJ in batteries.`}`;
+  const words = `In ${l.intervals} metered intervals, energy in and out of every site and every battery${m.appliances === null ? '' : ', every car and every thermostat'} ${closed ? 'adds up to the last mJ: nothing is left over.' : `does not add up: ${l.siteResidualMj} mJ at sites, ${l.batteryResidualMj} mJ in batteries, ${l.applianceResidualMj} mJ in appliances.`}`;
   return section(
     'books',
     'Energy books',

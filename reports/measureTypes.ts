@@ -3,6 +3,7 @@ import type { ExclusionReason, Program, Provenance } from '../src/domain/program
 import type { EpochMs } from '../src/domain/units.ts';
 import type { RawPoint } from '../src/ports/field.ts';
 import type { RunStarted, SiteInWorld, SiteState } from '../src/ports/records.ts';
+import type { ApplianceMeasures } from './applianceTypes.ts';
 
 /**
  * The figures of a run. Energy is whole Wh; every total is the sum of its parts, whichever way it is cut: interval ×
@@ -30,6 +31,8 @@ export interface RunMeasures {
   readonly fields: readonly FieldMeasure[];
   readonly alerts: readonly AlertMeasure[];
   readonly incidents: readonly Incident[];
+  /** Null in a run without chargers, vehicles, thermostats and inverters. */
+  readonly appliances: ApplianceMeasures | null;
   readonly provenance: readonly ProvenanceLine[];
 }
 
@@ -246,6 +249,8 @@ export interface LedgerMeasure {
   readonly intervals: number;
   readonly siteResidualMj: number;
   readonly batteryResidualMj: number;
+  /** Devices against the registers of their sites, and the stores of cars. */
+  readonly applianceResidualMj: number;
   /** Intervals whose books do not close, each with its residuals; the first 20. */
   readonly open: readonly {
     readonly siteId: string;

@@ -2,7 +2,7 @@ import { invariant } from '../src/domain/errors.ts';
 import type { LogRecord } from '../src/ports/records.ts';
 import { collect } from './collect.ts';
 import type { CollectedSite, Collection } from './collection.ts';
-import { type CellEnergy, cellEnergies, ratioOf, sumEnergy } from './energy.ts';
+import { type CellEnergy, cellEnergies, ratioOf, sumEnergy, wholeWh } from './energy.ts';
 import { measureEvents } from './eventMeasures.ts';
 import type {
   CommandCount,
@@ -15,7 +15,6 @@ import type {
   ProvenanceLine,
   RunMeasures,
 } from './measureTypes.ts';
-import { wholeWh } from './plan.ts';
 import { PriceBook, seriesOf } from './seriesMeasures.ts';
 
 /**
@@ -44,7 +43,7 @@ export function measure(records: Iterable<LogRecord>): RunMeasures {
     commandCounts: commandCountsOf(c),
     enrollments: enrollmentsOf(c),
     series: seriesOf(c, grid),
-    ledger: c.ledger,
+    ledger: { ...c.ledger, applianceResidualMj: c.appliances.residualMj() },
     faults: c.faults,
     refusals: c.refusals,
     exchanges: [...c.exchanges.values()].sort((a, b) => (a.to < b.to ? -1 : a.to > b.to ? 1 : 0)),
@@ -52,6 +51,7 @@ export function measure(records: Iterable<LogRecord>): RunMeasures {
     fields: fieldsOf(c, grid),
     alerts: c.alerts,
     incidents: c.incidents,
+    appliances: c.appliances.measure(grid),
     provenance: provenanceOf(c),
   };
 }

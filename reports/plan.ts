@@ -1,6 +1,5 @@
 import type { Dispatch } from '../src/domain/fact.ts';
 import type { ExclusionReason } from '../src/domain/program.ts';
-import { MJ_PER_WH } from '../src/domain/units.ts';
 import { type CollectedEvent, overlapMs, type Span } from './collection.ts';
 import { Register } from './energy.ts';
 
@@ -161,5 +160,3 @@ function membersOf(decisions: readonly Decision[]): Pick<EventPlan, 'members' | 
 function add<K>(map: Map<K, number>, key: K, value: number): void {
   map.set(key, (map.get(key) ?? 0) + value);
 }
-
-export const wholeWh = (mj: number): number => Math.round(mj / MJ_PER_WH) + 0;

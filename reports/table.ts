@@ -6,6 +6,7 @@ import { kwh, percent, reasonWords, usd } from './words.ts';
 /** No line is longer, so that it fits a terminal and a CI log. */
 const WIDTH = 100;
 const SHORTFALL_LINES = 6;
+const SETTING_LINES = 6;
 
 /**
  * The end of a run for a terminal.
@@ -28,6 +29,7 @@ export function summaryTable(parts: {
     '',
     ...measures.events.flatMap((e) => eventLines(measures, e)),
     ...(measures.events.length === 0 ? ['  No event was called.', ''] : []),
+    ...settingLines(measures),
     ...ledgerLines(measures, paint),
     clip(`  seed ${run.seed}   log ${run.hash.slice(0, 16)}   version ${run.version}`, WIDTH),
     // Never clipped: it is there to be copied.
@@ -86,6 +88,27 @@ function eventLines(m: RunMeasures, e: EventMeasure): string[] {
   return [clip(head, WIDTH), ...body, ''];
 }
 
+/** What settings of cars, thermostats and inverters moved; the first few. */
+function settingLines(m: RunMeasures): string[] {
+  const moved = m.appliances?.moved ?? [];
+  if (moved.length === 0) return [];
+  const local = localTimes(m);
+  const lines = moved.slice(0, SETTING_LINES).flatMap((x) => {
+    const head = `  Setting: ${x.asked}, ${plural(x.devices, 'device')}, ${local(x.startMs)} to ${local(x.endMs).slice(11)}`;
+    const rows: [string, number | null, string][] = [
+      ['used', x.usedWh, x.withoutWh === null ? '' : `${kwh(x.withoutWh)} without the setting`],
+      ['saved', x.savedWh, ''],
+      ['came back', x.backWh, 'in the two hours after it'],
+    ];
+    const body = rows.flatMap(([label, wh, note]) =>
+      wh === null ? [] : [clip(`    ${label.padEnd(11)}${kwh(wh).padStart(13)}   ${note}`.trimEnd(), WIDTH)],
+    );
+    return [clip(head, WIDTH), ...body, ''];
+  });
+  const more = moved.length - SETTING_LINES;
+  return more > 0 ? [...lines, `  ${more} more settings are in the report.`, ''] : lines;
+}
+
 /** How many devices the derived figure leaves out stands with it: their part is unknown, not 0. */
 function derivedNote(d: DerivedMeasure): string {
   const all = d.devicesWithBaseline + d.devicesWithoutBaseline;
@@ -94,9 +117,10 @@ function derivedNote(d: DerivedMeasure): string {
 }
 
 function ledgerLines(m: RunMeasures, paint: Paint): string[] {
-  const { siteResidualMj, batteryResidualMj } = m.ledger;
-  if (siteResidualMj === 0 && batteryResidualMj === 0) return [];
-  const text = `  The energy books do not close: ${siteResidualMj} mJ at sites, ${batteryResidualMj} mJ in batteries.`;
+  const { siteResidualMj, batteryResidualMj, applianceResidualMj } = m.ledger;
+  if (siteResidualMj === 0 && batteryResidualMj === 0 && applianceResidualMj === 0) return [];
+  const rest = applianceResidualMj === 0 ? '' : `, ${applianceResidualMj} mJ in appliances`;
+  const text = `  The energy books do not close: ${siteResidualMj} mJ at sites, ${batteryResidualMj} mJ in batteries${rest}.`;
   return [paint('31', clip(text, WIDTH))];
 }
 

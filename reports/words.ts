@@ -1,5 +1,7 @@
+import type { ApplianceKind } from '../src/domain/appliance.ts';
 import type { CommandStatus, EndReason } from '../src/domain/command.ts';
 import type { ExclusionReason } from '../src/domain/program.ts';
+import type { Setting } from '../src/domain/setting.ts';
 import type { SiteAlarm } from '../src/domain/siteTelemetry.ts';
 import type { RawPoint } from '../src/ports/field.ts';
 import type { CommandMeasure, ShortfallReason } from './measureTypes.ts';
@@ -118,10 +120,40 @@ export function flagWords(type: RawPoint['type'], flags: number): string {
   return words.length === 0 ? 'offline' : words.join(', ');
 }
 
+export const KIND_WORDS: Readonly<Record<ApplianceKind, string>> = {
+  charger: 'Charger with its car',
+  vehicle: 'Car',
+  thermostat: 'Thermostat',
+  inverter: 'PV inverter',
+};
+
 /** "discharge at 3.5 kW": what a command asked of the device. */
 export function askWords(k: Pick<CommandMeasure, 'mode' | 'powerW'>): string {
   if (k.mode === 'idle' || k.mode === 'reset') return k.mode;
   return k.powerW === null ? `${k.mode} as much as it gives` : `${k.mode} at ${kw(k.powerW)}`;
+}
+
+/** "charge limit 20 %": what a setting asked of a device. */
+export function settingWords(s: Setting): string {
+  switch (s.slug) {
+    case 'battery:set-reserve':
+      return `backup reserve ${s.input.chargePercentage} %`;
+    case 'charger:set-operating-mode':
+    case 'vehicle:set-operating-mode':
+      return s.input.operatingMode === 'start-charging' ? 'start charging' : 'stop charging';
+    case 'vehicle:set-charge-limit':
+      return `charge limit ${s.input.chargeLimit} %`;
+    case 'thermostat:set-operating-mode': {
+      const { operatingMode, heatTarget, coolTarget } = s.input;
+      const heat = heatTarget === undefined ? '' : `, heat to ${heatTarget} °F`;
+      const cool = coolTarget === undefined ? '' : `, cool to ${coolTarget} °F`;
+      return `mode ${operatingMode}${heat}${cool}`;
+    }
+    case 'thermostat:set-fan-mode':
+      return `fan ${s.input.fanMode}`;
+    case 'inverter:set-export-limit':
+      return s.input.powerW === null ? 'no export limit' : `export limit ${kw(s.input.powerW)}`;
+  }
 }
 
 /** 1 kWh has three decimals at most; the last digit is the whole Wh the figure was quantised to. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { localClock } from '../src/domain/time.ts';
 import type { LogRecord } from '../src/ports/records.ts';
 import { chartsOf } from './charts.ts';
-import { csvFiles, meterCsv, pointsCsv } from './csv.ts';
+import { applianceMeterCsv, csvFiles, meterCsv, pointsCsv } from './csv.ts';
 import { reportHtml } from './html.ts';
 import { junitXml } from './junit.ts';
 import type { RunMeasures } from './measureTypes.ts';
@@ -44,6 +44,11 @@ export async function writeReport(parts: {
     const points = join(dir, 'csv', 'points.csv');
     writeLines(points, pointsCsv(records));
     written.push(points);
+  }
+  if (measures.appliances !== null) {
+    const own = join(dir, 'csv', 'appliance-meter.csv');
+    writeLines(own, applianceMeterCsv(records));
+    written.push(own);
   }
   const clock = (atMs: number): string => localClock(atMs, measures.run.timeZone);
   for (const { name, config } of chartsOf(measures, clock)) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { APPLIANCE_COMMANDS } from '../src/domain/appliance.ts';
 import type { EndReason, TerminalStatus } from '../src/domain/command.ts';
 import * as s from './scalars.ts';
 
@@ -87,6 +88,38 @@ export const END_REASONS = [
   'released',
 ] as const satisfies readonly EndReason[];
 
+/** Registers of a site whose energy an expectation may bound, and what each counts. */
+export const ENERGY = {
+  ev: 'vehicles that charge',
+  hvac: 'heating and cooling with their fans',
+  load: 'the household without both',
+  pv: 'generation',
+  import: 'from the grid',
+  export: 'to the grid',
+  charge: 'into home batteries',
+  discharge: 'out of home batteries',
+} as const;
+const ENERGY_NAMES = [
+  'ev',
+  'hvac',
+  'load',
+  'pv',
+  'import',
+  'export',
+  'charge',
+  'discharge',
+] as const satisfies readonly (keyof typeof ENERGY)[];
+/** Registers that are known for the world without events and settings as well. */
+export const COUNTERFACTUAL_ENERGY: readonly (keyof typeof ENERGY)[] = [
+  'ev',
+  'hvac',
+  'import',
+  'export',
+  'charge',
+  'discharge',
+];
+const SLUGS = Object.values(APPLIANCE_COMMANDS).map((c) => c.slug);
+
 const NEVER_NAMES = [
   'discharge-below-reserve',
   'storm-discharge',
@@ -113,6 +146,8 @@ const events = {
 };
 
 const group = z.exactOptional(s.id('a group of homes or a BESS site'));
+const kwh = () => s.quantity('kWh', { min: -10_000_000, max: 10_000_000, example: 40 });
+const fahrenheit = () => s.quantity('°F', { min: -60, max: 160, example: 78 });
 const hour = () => s.whole('a local hour by its end (18 is 17:00 to 18:00)', { min: 1, max: 24, example: 19 });
 
 const delivered = z
@@ -183,6 +218,9 @@ const commandsEnd = z
       .strictObject({
         group,
         eventId: z.exactOptional(s.id('a dispatch of this timeline')),
+        slug: z
+          .exactOptional(s.oneOf(SLUGS as [(typeof SLUGS)[number], ...typeof SLUGS]))
+          .describe('commands of the step `set` with this slug only'),
         stormActive: z
           .exactOptional(s.flag('whether the device was in an active storm'))
           .describe('by the truth of the device at any time between the start and the end of the command'),
@@ -204,6 +242,50 @@ const socPct = z
   })
   .describe("The group's mean state of charge at a time. Needs at least one bound.");
 
+const energy = z
+  .strictObject({
+    kind: z.literal('energy'),
+    ...common,
+    what: s.oneOf(ENERGY_NAMES),
+    group: z.exactOptional(s.id('a group of homes or a BESS site')),
+    from: s.at(),
+    until: s.at(),
+    measure: s
+      .oneOf(['used', 'saved'])
+      .default('used')
+      .describe('used: as metered; saved: less than in the same run without events and settings, more is negative'),
+    atLeastKwh: z.exactOptional(kwh()),
+    atMostKwh: z.exactOptional(kwh()),
+  })
+  .describe(
+    `Energy of all sites, or of a group, in a span of time. ${ENERGY_NAMES.map((n) => `${n}: ${ENERGY[n]}`).join('; ')}.`,
+  );
+
+const roomF = z
+  .strictObject({
+    kind: z.literal('roomF'),
+    ...common,
+    group: z.exactOptional(s.id('a group of homes')),
+    from: s.at(),
+    until: s.at(),
+    atLeast: z.exactOptional(fahrenheit()),
+    atMost: z.exactOptional(fahrenheit()),
+    atLeastShare: s.share().default(1).describe('of the houses'),
+  })
+  .describe('Room temperature of houses with a thermostat at every moment of a span, by the truth of the house.');
+
+const departureSocPct = z
+  .strictObject({
+    kind: z.literal('departureSocPct'),
+    ...common,
+    group: z.exactOptional(s.id('a group of homes')),
+    from: s.at().default('+0min'),
+    until: z.exactOptional(s.at()).describe('absent: the end of the run'),
+    atLeast: s.pct(),
+    atLeastShare: s.share().default(1).describe('of the departures'),
+  })
+  .describe('State of charge with which cars leave. Fails when none leaves.');
+
 const shortfallAttributed = z
   .strictObject({
     kind: z.literal('shortfallAttributed'),
@@ -216,7 +298,20 @@ const shortfallAttributed = z
 
 export const expectation = z.discriminatedUnion(
   'kind',
-  [delivered, participation, by, never, dispatchedHours, awarded, commandsEnd, socPct, shortfallAttributed],
+  [
+    delivered,
+    participation,
+    by,
+    never,
+    dispatchedHours,
+    awarded,
+    commandsEnd,
+    socPct,
+    energy,
+    roomF,
+    departureSocPct,
+    shortfallAttributed,
+  ],
   { error: 'an object with a kind' },
 );
 

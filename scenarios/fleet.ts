@@ -1,3 +1,4 @@
+import type { ApplianceKind } from '../src/domain/appliance.ts';
 import { InvariantError } from '../src/domain/errors.ts';
 import { type BatterySpec, batteryOfModel } from './catalogue.ts';
 import type { Bess, HomeGroup, Scenario } from './schema.ts';
@@ -9,6 +10,22 @@ const number = (index: number): string => String(index + 1).padStart(4, '0');
 export const homeDeviceId = (group: string, index: number): string => `${group}-${number(index)}`;
 export const homeSiteId = (group: string, index: number): string => `${group}-${number(index)}-site`;
 export const bessDeviceId = (siteId: string): string => `${siteId}-bess`;
+
+/** What a home may have beside its battery, as its field in the group and as the end of its device's name. */
+export const APPLIANCES = ['ev', 'thermostat', 'inverter'] as const;
+export type ApplianceField = (typeof APPLIANCES)[number];
+export const applianceDeviceId = (homeDevice: string, field: ApplianceField): string => `${homeDevice}-${field}`;
+
+/** The kind of device that a group's field is connected as; null when the group has none. */
+export function applianceKindOf(group: HomeGroup, field: ApplianceField): ApplianceKind | null {
+  if (group[field] === undefined) return null;
+  return field === 'ev' ? (group.ev?.reachedAs ?? null) : field;
+}
+
+/** Tags of a group's devices of one kind. */
+export const applianceTags = (group: HomeGroup, field: ApplianceField): string[] => [
+  ...new Set([group.group, ...group.tags, ...(group[field]?.tags ?? [])]),
+];
 
 /**
  * All units of one home as one battery.
@@ -35,13 +52,20 @@ export function findDevice(
 ):
   | { readonly kind: 'home'; readonly group: HomeGroup; readonly index: number }
   | { readonly kind: 'bess'; readonly bess: Bess }
+  | { readonly kind: 'appliance'; readonly group: HomeGroup; readonly appliance: ApplianceKind }
   | null {
   const bess = fleet.bess.find((b) => bessDeviceId(b.siteId) === deviceId);
   if (bess !== undefined) return { kind: 'bess', bess };
-  const [, name, digits] = /^(.*)-([0-9]{4,6})$/.exec(deviceId) ?? [];
+  const [, name, digits, end] = /^(.*)-([0-9]{4,6})(?:-([a-z]+))?$/.exec(deviceId) ?? [];
   const group = fleet.homes.find((g) => g.group === name);
   if (group === undefined) return null;
   const index = Number(digits) - 1;
-  const exists = index >= 0 && index < group.count && homeDeviceId(group.group, index) === deviceId;
-  return exists ? { kind: 'home', group, index } : null;
+  const home = homeDeviceId(group.group, index);
+  if (!(index >= 0 && index < group.count)) return null;
+  if (home === deviceId) return { kind: 'home', group, index };
+  const field = APPLIANCES.find((f) => f === end && applianceDeviceId(home, f) === deviceId);
+  const appliance = field === undefined ? null : applianceKindOf(group, field);
+  if (field === undefined || appliance === null) return null;
+  // Which homes a share falls on is drawn in the run; here any may have one.
+  return index < (group[field]?.count ?? group.count) ? { kind: 'appliance', group, appliance } : null;
 }

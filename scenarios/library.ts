@@ -20,6 +20,8 @@ export const LIBRARY: readonly LibraryEntry[] = [
   entry('bess-dispatch', 'A utility-scale battery is dispatched, loses its master and is shut off'),
   entry('oem-cloud-throttled', 'One cloud throttles, one loses answers, one accepts and does nothing for some'),
   entry('day-ahead-bid', 'A bid curve is cleared against day-ahead prices and the award is dispatched'),
+  entry('ev-overnight', 'Cars do not charge in the evening peak, and are full when they leave'),
+  entry('thermostat-precool', 'Houses are cooled ahead of a heat-wave evening and rest through its peak'),
 ];
 
 /**

@@ -134,6 +134,20 @@ export function zoneCode() {
   return z.string({ error }).regex(/^([A-Z]{2}[CZ][0-9]{3}|[0-9]{6})$/, { error });
 }
 
+export const day = () => {
+  const error = 'a date as text, like "2024-07-10"';
+  return z.string({ error }).regex(/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/, { error });
+};
+
+/** Of a store at the start of the run. */
+export const socAtStart = () =>
+  z
+    .strictObject({
+      mean: pct(),
+      spread: quantity('% (half the width of a uniform draw)', { min: 0, max: 50, example: 10 }).default(0),
+    })
+    .describe('State of charge at the start of the run.');
+
 const SEED_FORMS =
   'an integer of at most 64 bits or its hex form as text, like 42 or "0x5eed" (above 9007199254740991 as text)';
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DEFAULT_REVISION } from '../src/domain/pointsMap.ts';
+import { ev, inverter, thermostat } from './applianceSchema.ts';
 import { MODEL_IDS } from './catalogue.ts';
 import { expectation } from './expect.ts';
 import * as s from './scalars.ts';
@@ -22,11 +23,6 @@ const battery = z
   })
   .describe('One battery unit.');
 
-const day = () =>
-  z.string({ error: 'a date as text, like "2024-07-10"' }).regex(/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/, {
-    error: 'a date as text, like "2024-07-10"',
-  });
-
 const meterFile = z
   .strictObject({
     path: s.path(),
@@ -41,7 +37,7 @@ const meterFile = z
       .exactOptional(s.quantity('minutes', { min: -840, max: 840, example: -480 }))
       .describe("local standard time of the file; absent: the scenario's time zone"),
     firstDay: z
-      .exactOptional(day())
+      .exactOptional(s.day())
       .describe('day of the file that stands for the first day of the run; absent: its first'),
   })
   .describe('Metered curves from a CSV file. Its whole days are used in turn and repeat.');
@@ -54,12 +50,7 @@ const homeGroup = z
     model: z.exactOptional(s.oneOf(MODEL_IDS)).describe('a battery of the catalogue; this or `battery`'),
     battery: z.exactOptional(battery).describe('figures of your own; this or `model`'),
     unitsPerHome: s.whole('battery units in a home', { min: 1, max: 10, example: 1 }).default(1),
-    socPct: z
-      .strictObject({
-        mean: s.pct(),
-        spread: s.quantity('% (half the width of a uniform draw)', { min: 0, max: 50, example: 10 }).default(0),
-      })
-      .describe('State of charge at the start of the run.'),
+    socPct: s.socAtStart(),
     reservePct: s.pct().default(20),
     strategy: s.oneOf(['self_consumption', 'backup', 'time_of_use']).default('self_consumption'),
     stormGuard: s.flag("the owner lets the maker's storm mode act").default(true),
@@ -70,7 +61,7 @@ const homeGroup = z
         spread: s.share().default(0.3).describe('relative standard deviation between homes'),
         peakHour: s.whole('local hour in which the evening peak begins', { min: 0, max: 23, example: 19 }).default(19),
       })
-      .describe('Household load.'),
+      .describe('Household load, without what its vehicle and its thermostat take.'),
     loadFile: z
       .exactOptional(meterFile)
       .describe(
@@ -86,8 +77,11 @@ const homeGroup = z
     enrolledShare: s.share().default(1).describe('of the homes that are enrolled in the programs of the group'),
     optOutShare: s.share().default(0).describe('of the enrolled that opt out of each event'),
     offlineShare: s.share().default(0).describe('of the homes without connection all the time'),
+    ev: z.exactOptional(ev),
+    thermostat: z.exactOptional(thermostat),
+    inverter: z.exactOptional(inverter),
   })
-  .describe('Homes that are alike. Their devices are named "<group>-0001" and so on.');
+  .describe('Homes that are alike. Their batteries are named "<group>-0001" and so on.');
 
 const pointOverride = z
   .strictObject({
@@ -185,11 +179,7 @@ const filePrice = z
     path: s.path(),
     node: s.outsideId('the node as the file names it', 'DLAP_SCE-APND'),
     date: z
-      .exactOptional(
-        z.string({ error: 'a date as text, like "2024-07-10"' }).regex(/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/, {
-          error: 'a date as text, like "2024-07-10"',
-        }),
-      )
+      .exactOptional(s.day())
       .describe('use the prices of this day on the first day of the run; absent: the dates of the run itself'),
   })
   .describe('A CAISO or ERCOT price file.');

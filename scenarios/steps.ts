@@ -1,7 +1,11 @@
 import { z } from 'zod';
+import { APPLIANCE_COMMANDS } from '../src/domain/appliance.ts';
 import * as s from './scalars.ts';
 
 /** What happens in a run: the timeline (what people, the market's operator and the weather service do) and faults. */
+/** Clouds that a fault may strike. */
+const CLOUDS = ['enphase', 'solaredge', 'tesla', 'open'] as const;
+
 export const oem = () => s.oneOf(['enphase', 'solaredge', 'tesla']);
 
 const commandInput = z
@@ -74,6 +78,35 @@ const command = z
   })
   .describe('An operator commands one device, or all devices with a tag.');
 
+const SLUGS = Object.values(APPLIANCE_COMMANDS).map((c) => c.slug);
+const words = SLUGS.map((slug) => {
+  const fields = APPLIANCE_COMMANDS[slug].fields.map((f) => {
+    const values =
+      f.kind === 'choice' ? f.values.join(' | ') : `${f.min} to ${f.max} ${f.unit}${f.nullable ? ' or null' : ''}`;
+    return `${f.name}${f.required ? '' : '?'}: ${values}`;
+  });
+  return `${slug} {${fields.join(', ')}}`;
+});
+
+const set = z
+  .strictObject({
+    kind: z.literal('set'),
+    at: s.at(),
+    tag: z.exactOptional(s.id('a tag: every device of the kind that carries it')),
+    deviceId: z.exactOptional(s.id('one device')),
+    slug: s.oneOf(SLUGS as [(typeof SLUGS)[number], ...typeof SLUGS]),
+    input: z
+      .record(
+        z.string(),
+        z.union([z.string(), z.number(), z.null()], { error: 'a text or a number, as the slug has it' }),
+      )
+      .describe(words.join('; ')),
+    duration: z
+      .exactOptional(s.duration())
+      .describe('after it what stood before is set back; absent: the setting stands'),
+  })
+  .describe('An operator sets one charger, vehicle, thermostat or inverter, or all with a tag.');
+
 const setReserve = z
   .strictObject({
     kind: z.literal('setReserve'),
@@ -90,7 +123,7 @@ const emergencyStop = z
 
 export const timelineStep = z.discriminatedUnion(
   'kind',
-  [dispatch, alert, cancelEvent, answer, command, setReserve, emergencyStop],
+  [dispatch, alert, cancelEvent, answer, command, set, setReserve, emergencyStop],
   { error: 'an object with a kind' },
 );
 
@@ -98,7 +131,7 @@ const span = {
   from: s.at().default('+0min').describe('default: the start of the run'),
   until: z.exactOptional(s.at()).describe('absent: the end of the run'),
 };
-const cloud = { ...span, oem: oem() };
+const cloud = { ...span, oem: s.oneOf(CLOUDS).describe('open: of chargers, vehicles, thermostats, inverters') };
 const link = { ...span, siteId: s.id('a BESS site') };
 
 export const fault = z.discriminatedUnion(
@@ -122,7 +155,7 @@ export const fault = z.discriminatedUnion(
       .describe('The cloud accepts this share of the commands and never executes them.'),
     z
       .strictObject({ kind: z.literal('device-offline'), ...span, group: s.id('a group of homes'), share: s.share() })
-      .describe('This share of the group loses its connection to the cloud.'),
+      .describe('This share of the homes of the group loses its connection to the clouds, with all its devices.'),
     z
       .strictObject({ kind: z.literal('link-cut'), ...link })
       .describe('Nothing passes between the master and the site.'),

@@ -1,3 +1,4 @@
+import { TARGET_GAP_F_MIN } from '../src/domain/appliance.ts';
 import { InputError, nearestName } from '../src/domain/errors.ts';
 import { mapProblems } from '../src/domain/pointsMap.ts';
 import { isTimeZone, localParts } from '../src/domain/time.ts';
@@ -5,6 +6,7 @@ import { MS_PER_DAY, MS_PER_MIN } from '../src/domain/units.ts';
 import { CATALOGUE } from './catalogue.ts';
 import type { Issue } from './check.ts';
 import { Findings, type Path, RunTimes } from './findings.ts';
+import { APPLIANCES } from './fleet.ts';
 import type { Bess, HomeGroup, Scenario, ScenarioProgram } from './schema.ts';
 import { durationMs, startMsOf } from './times.ts';
 import { validateExpectations } from './validateExpect.ts';
@@ -77,7 +79,8 @@ function validateClock(scenario: Scenario, findings: Findings): boolean {
 
 function validateFleet({ fleet }: Scenario, findings: Findings): void {
   const { homes, bess } = fleet;
-  const devices = homes.reduce((sum, g) => sum + g.count, bess.length);
+  const perHome = (g: HomeGroup): number => 1 + APPLIANCES.filter((f) => g[f] !== undefined).length;
+  const devices = homes.reduce((sum, g) => sum + g.count * perHome(g), bess.length);
   if (devices === 0) findings.add(['fleet'], fleet, 'at least one group of homes or one BESS site');
   if (devices > DEVICES_MAX) findings.add(['fleet'], `${devices} devices`, `at most ${DEVICES_MAX} devices in a run`);
   findings.unique(
@@ -96,6 +99,27 @@ function validateGroup(group: HomeGroup, path: Path, findings: Findings): void {
   if (group.model !== undefined && CATALOGUE[group.model].oem !== group.oem) {
     const { name, oem } = CATALOGUE[group.model];
     findings.add([...path, 'model'], group.model, `a battery of ${group.oem}; ${name} belongs to oem ${oem}`);
+  }
+  validateAppliances(group, path, findings);
+}
+
+function validateAppliances(group: HomeGroup, path: Path, findings: Findings): void {
+  for (const field of APPLIANCES) {
+    const { count, share } = group[field] ?? {};
+    if (count !== undefined && share !== undefined) {
+      findings.add([...path, field], 'count and share', 'either count or share');
+    }
+    if (count !== undefined && count > group.count) {
+      findings.add([...path, field, 'count'], count, `at most the ${group.count} homes of the group`);
+    }
+  }
+  const { thermostat: t, inverter } = group;
+  if (t !== undefined && t.coolTargetF - t.heatTargetF < TARGET_GAP_F_MIN) {
+    const expected = `at least ${TARGET_GAP_F_MIN} °F above heatTargetF (${t.heatTargetF})`;
+    findings.add([...path, 'thermostat', 'coolTargetF'], t.coolTargetF, expected);
+  }
+  if (inverter !== undefined && group.pvKw === 0) {
+    findings.add([...path, 'inverter'], 'an inverter', 'homes with PV: pvKw above 0');
   }
 }
 

@@ -1,5 +1,5 @@
-import type { Expectation } from './expect.ts';
-import type { Findings, Path, RunTimes } from './findings.ts';
+import { COUNTERFACTUAL_ENERGY, type Expectation } from './expect.ts';
+import { type Findings, listed, type Path, type RunTimes } from './findings.ts';
 import type { Scenario } from './schema.ts';
 import { durationMs } from './times.ts';
 import { eventIdsOf, groupsOf, siteIdsOf } from './validateSteps.ts';
@@ -64,6 +64,25 @@ function validateOne(scenario: Scenario, e: Expectation, { times, findings, path
     case 'socPct':
       times.at([...path, 'at'], e.at);
       return validateBounds({ atLeast: e.atLeast, atMost: e.atMost }, [e.atLeast, e.atMost], path, findings);
+    case 'energy':
+      validateSpan(e, { times, findings, path });
+      if (e.measure === 'saved' && !COUNTERFACTUAL_ENERGY.includes(e.what)) {
+        findings.add([...path, 'what'], e.what, `for "saved" one of ${COUNTERFACTUAL_ENERGY.join(', ')}`);
+      }
+      validateSubject(scenario, e, { times, findings, path });
+      return validateBounds(
+        { atLeastKwh: e.atLeastKwh, atMostKwh: e.atMostKwh },
+        [e.atLeastKwh, e.atMostKwh],
+        path,
+        findings,
+      );
+    case 'roomF':
+      validateSpan(e, { times, findings, path });
+      validateSubject(scenario, e, { times, findings, path });
+      return validateBounds({ atLeast: e.atLeast, atMost: e.atMost }, [e.atLeast, e.atMost], path, findings);
+    case 'departureSocPct':
+      times.span(path, e);
+      return validateSubject(scenario, e, { times, findings, path });
     case 'by':
       return validateBy(e, { times, findings, path });
     case 'dispatchedHours':
@@ -91,6 +110,27 @@ function validateOne(scenario: Scenario, e: Expectation, { times, findings, path
       return e satisfies never;
   }
 }
+
+/** Registers are read at the edges of meter intervals. */
+function validateSpan(e: { readonly from: string; readonly until: string }, { times, path }: Place): void {
+  times.span(path, e);
+  times.onIntervals(path, e);
+}
+
+/** There must be a device that the expectation is about. */
+function validateSubject(
+  { fleet }: Scenario,
+  e: Extract<Expectation, { kind: 'energy' | 'roomF' | 'departureSocPct' }>,
+  { findings, path }: Place,
+): void {
+  const field = e.kind === 'roomF' ? 'thermostat' : e.kind === 'departureSocPct' ? 'ev' : FIELD_OF[e.what];
+  const having = field === undefined ? [] : fleet.homes.filter((g) => g[field] !== undefined).map((g) => g.group);
+  if (field === undefined || having.some((g) => e.group === undefined || e.group === g)) return;
+  const expected = `a group of homes with "${field}": ${listed(having)}`;
+  findings.add(e.group === undefined ? path : [...path, 'group'], e.group, expected);
+}
+
+const FIELD_OF: Readonly<Record<string, 'ev' | 'thermostat' | undefined>> = { ev: 'ev', hvac: 'thermostat' };
 
 function validateBounds(
   bounds: Readonly<Record<string, number | undefined>>,

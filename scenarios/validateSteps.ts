@@ -1,6 +1,8 @@
+import { APPLIANCE_COMMANDS, TARGET_GAP_F_MIN } from '../src/domain/appliance.ts';
+import { nearestName } from '../src/domain/errors.ts';
 import type { EpochMs } from '../src/domain/units.ts';
 import { type Findings, listed, type Path, type RunTimes } from './findings.ts';
-import { findDevice } from './fleet.ts';
+import { APPLIANCES, applianceKindOf, applianceTags, findDevice } from './fleet.ts';
 import type { Scenario } from './schema.ts';
 import type { ScenarioFault, TimelineStep } from './steps.ts';
 import { durationMs } from './times.ts';
@@ -54,6 +56,8 @@ function validateStep(place: Place, step: TimelineStep): void {
       return validateAnswer(place, step);
     case 'command':
       return validateCommand(place, step);
+    case 'set':
+      return validateSet(place, step);
     case 'setReserve':
       findings.exactlyOne(path, { group: step.group, deviceId: step.deviceId });
       return validateTarget(place, step);
@@ -128,11 +132,69 @@ function validateCommand(place: Place, step: Step<'command'>): void {
   }
 }
 
+function validateSet(place: Place, step: Step<'set'>): void {
+  const { scenario, findings, path } = place;
+  const { deviceKind } = APPLIANCE_COMMANDS[step.slug];
+  findings.exactlyOne(path, { tag: step.tag, deviceId: step.deviceId });
+  const tags = scenario.fleet.homes.flatMap((g) =>
+    APPLIANCES.flatMap((f) => (applianceKindOf(g, f) === deviceKind ? applianceTags(g, f) : [])),
+  );
+  findings.reference([...path, 'tag'], step.tag, `a tag of a ${deviceKind}`, tags);
+  if (step.deviceId !== undefined) {
+    const found = findDevice(scenario.fleet, step.deviceId);
+    if (found?.kind !== 'appliance' || found.appliance !== deviceKind) {
+      findings.add([...path, 'deviceId'], step.deviceId, `a ${deviceKind} of this scenario`);
+    }
+  }
+  if (step.duration !== undefined && durationMs(step.duration) <= 0) {
+    findings.add([...path, 'duration'], step.duration, 'more than 0');
+  }
+  validateInput(place, step);
+}
+
+/** @source APPLIANCE_COMMANDS: the fields of the slug */
+function validateInput({ findings, path }: Place, { slug, input }: Step<'set'>): void {
+  const { fields } = APPLIANCE_COMMANDS[slug];
+  const names = fields.map((f) => f.name);
+  for (const name of Object.keys(input)) {
+    if (names.includes(name)) continue;
+    findings.add(
+      [...path, 'input', name],
+      input[name],
+      `one of the fields ${names.join(', ')}`,
+      nearestName(name, names),
+    );
+  }
+  for (const f of fields) {
+    const value = input[f.name];
+    if (value === undefined && !f.required) continue;
+    const fits =
+      f.kind === 'choice'
+        ? typeof value === 'string' && f.values.includes(value)
+        : (value === null && f.nullable) || (typeof value === 'number' && value >= f.min && value <= f.max);
+    if (fits) continue;
+    const range =
+      f.kind === 'choice' ? `one of ${f.values.join(', ')}` : `a number of ${f.unit} from ${f.min} to ${f.max}`;
+    const near = f.kind === 'choice' && typeof value === 'string' ? nearestName(value, f.values) : undefined;
+    findings.add(
+      [...path, 'input', f.name],
+      value,
+      f.kind === 'number' && f.nullable ? `${range}, or null` : range,
+      near,
+    );
+  }
+  const { heatTarget: heat, coolTarget: cool } = input;
+  if (typeof heat === 'number' && typeof cool === 'number' && cool - heat < TARGET_GAP_F_MIN) {
+    findings.add([...path, 'input', 'coolTarget'], cool, `at least ${TARGET_GAP_F_MIN} °F above heatTarget (${heat})`);
+  }
+}
+
 function validateTarget(place: Place, target: { readonly group?: string; readonly deviceId?: string }): void {
   const { scenario, findings, path } = place;
   const { group, deviceId } = target;
   findings.reference([...path, 'group'], group, 'a group of homes', groupsOf(scenario));
-  if (deviceId === undefined || findDevice(scenario.fleet, deviceId) !== null) return;
+  const found = deviceId === undefined ? null : findDevice(scenario.fleet, deviceId);
+  if (deviceId === undefined || (found !== null && found.kind !== 'appliance')) return;
   const forms = [
     ...scenario.fleet.homes.map((g) => `${g.group}-0001 to ${g.group}-${String(g.count).padStart(4, '0')}`),
     ...siteIdsOf(scenario).map((siteId) => `${siteId}-bess`),
@@ -166,7 +228,9 @@ export function validateFaults(scenario: Scenario, times: RunTimes, findings: Fi
 }
 
 function validateFault(scenario: Scenario, fault: ScenarioFault, path: Path, findings: Findings): void {
-  const oems = [...new Set(scenario.fleet.homes.map((g) => g.oem))];
+  const { homes } = scenario.fleet;
+  const open = homes.some((g) => APPLIANCES.some((f) => g[f] !== undefined)) ? ['open'] : [];
+  const oems = [...new Set(homes.map((g) => g.oem)), ...open];
   switch (fault.kind) {
     case 'oem-throttled':
     case 'oem-down':

@@ -3,21 +3,28 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate, setTimeout } from 'node:timers/promises';
+import { Core } from '../../src/core/core.ts';
+import { defaultSettings } from '../../src/core/settings.ts';
+import { frozenSnapshotOf, snapshotOf } from '../../src/core/snapshot.ts';
+import type { CoreState } from '../../src/core/state.ts';
 import { canonicalJson } from '../../src/domain/canonicalJson.ts';
 import { GENESIS } from '../../src/live/journal/chain.ts';
 import { openJournal } from '../../src/live/journal/journal.ts';
 import { markFile, writeMarkNow } from '../../src/live/journal/mark.ts';
 import { databaseFile } from '../../src/live/journal/recover.ts';
 import { JournalWriter } from '../../src/live/journal/writer.ts';
+import { CAPABILITIES } from '../../src/oem/index.ts';
 import type { NewEntry } from '../../src/ports/journal.ts';
 
 /**
- * `npx tsx harness/bench/journal.ts [rates|recovery] [records]`: the journal on this machine's disk.
+ * `npx tsx harness/bench/journal.ts [rates|recovery|snapshot] [records]`: the journal on this machine's disk.
  *
  *   rates     entries of 1 KB, each with a reply and two subjects, in closed loops of so many in flight, once with the
  *             writing thread and once with the same writer on the thread that asks; then 5,000 a second for ten seconds.
  *             "blocked" is the share of the asking thread's time that is gone, "stall" its longest turn
  *   recovery  a journal of so many records (default a million of 0.3 KB): open and read all, then with a snapshot
+ *   snapshot  the longest turns of the event loop while the state of 21,000 commands is written, as the service does it
+ *             and made in one piece
  */
 const SECONDS = 4;
 const FLIGHTS = [1, 16, 64, 256];
@@ -26,13 +33,17 @@ const RECOVERY_MS_MAX = { whole: 8_000, snapshot: 2_000 };
 /** The size the limits are for; the other is printed beside it. */
 const RECOVERY_OCTETS = 300;
 const TAIL = 1_000;
+const COMMANDS = 21_000;
+const HOMES = 1_000;
+const SNAPSHOTS = 10;
 
 const [what = 'all', records = '1000000'] = process.argv.slice(2);
 const dir = mkdtempSync(join(process.env.VPP_BENCH_DIR ?? tmpdir(), 'vpp-journal-'));
 try {
   console.log(`node ${process.version}, ${cpus().length} cores, load before ${loadavg()[0]?.toFixed(2)}`);
-  if (what !== 'recovery') await rates();
-  if (what !== 'rates') await recovery(Number(records));
+  if (what === 'rates' || what === 'all') await rates();
+  if (what === 'recovery' || what === 'all') await recovery(Number(records));
+  if (what === 'snapshot' || what === 'all') await snapshots();
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }
@@ -207,6 +218,70 @@ function fill(folder: string, { count, octets }: { readonly count: number; reado
   }
   writeMarkNow(markFile(folder), writer.last);
   writer.close();
+}
+
+/** The state as it is at 5,000 commands a second: the last 20,000 that have ended, and those under way. */
+function busyState(): CoreState {
+  const core = new Core(defaultSettings(CAPABILITIES));
+  const [workspaceId, nowMs] = ['ws', 1_720_000_000_000];
+  core.handle({ kind: 'create-workspace', workspace: { workspaceId, name: 'bench', gridServices: true } }, nowMs);
+  for (let n = 0; n < HOMES; n++) {
+    const siteId = `site-${n}`;
+    core.handle(
+      { kind: 'create-site', site: { siteId, workspaceId, customerId: 'c', name: siteId, timeZone: 'UTC' } },
+      nowMs,
+    );
+    const nameplate = { usableWh: 13_500, chargeWMax: 5_000, dischargeWMax: 5_000 };
+    const source = { kind: 'oem', oem: 'tesla', vendorDeviceId: `v-${n}` } as const;
+    const [deviceId, kind, model] = [`home-${n}`, 'battery', 'M'] as const;
+    core.handle(
+      {
+        kind: 'connect-device',
+        device: { deviceId, workspaceId, siteId, kind, manufacturer: 'tesla', model, nameplate, source, tags: [] },
+      },
+      nowMs,
+    );
+  }
+  for (let n = 0; n < COMMANDS; n++) {
+    const input = { operatingMode: 'discharge', enableGridInteraction: false } as const;
+    const window = { startMs: nowMs + 3_600_000, endMs: nowMs + 7_200_000 };
+    core.handle(
+      { kind: 'command', request: { deviceId: `home-${n % HOMES}`, input, ...window, workspaceId, actor: 'bench' } },
+      nowMs,
+    );
+  }
+  return core.state;
+}
+
+async function snapshots(): Promise<void> {
+  const state = busyState();
+  const journal = await openJournal({ dir: join(dir, 'snapshot'), build: 'bench' });
+  await journal.append(entry(1, 300));
+  for (const [name, made] of [
+    ['as the service does it', frozenSnapshotOf],
+    ['made in one piece', snapshotOf],
+  ] as const) {
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    const took: number[] = [];
+    const longest: number[] = [];
+    for (let n = 0; n < SNAPSHOTS; n++) {
+      await setTimeout(50);
+      delay.reset();
+      delay.enable();
+      const began = performance.now();
+      await setTimeout(2);
+      await journal.writeSnapshot({ main: { state: made(state), lastMs: 0 } }, 1);
+      took.push(performance.now() - began);
+      delay.disable();
+      longest.push(delay.max / 1e6);
+    }
+    const ms = (of: number[], q: number): string => quantile(of, q).toFixed(1);
+    console.log(
+      `  snapshot of ${state.commands.size} commands, ${name}: longest turn ${ms(longest, 0.5)} ms (median of ${SNAPSHOTS}), ` +
+        `${ms(longest, 1 - 1e-9)} ms (worst); written in ${ms(took, 0.5)} ms`,
+    );
+  }
+  await journal.close();
 }
 
 /** @returns how long it took to open it, to read its snapshot and to read the entries behind that [ms] */

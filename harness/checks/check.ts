@@ -5,8 +5,9 @@ import type { Scenario } from '../../scenarios/schema.ts';
 import { durationMs, instantAt } from '../../scenarios/times.ts';
 import { localDateTime, localParts } from '../../src/domain/time.ts';
 import type { LogRecord } from '../../src/ports/records.ts';
+import { checkDepartures, checkEnergy, checkRoom } from './appliances.ts';
 import { checkDelivered, checkParticipation, checkShortfall } from './energy.ts';
-import { type CommandLife, type Evidence, eventOfCommand, gather, inStorm } from './evidence.ts';
+import { type CommandLife, type Evidence, eventOfCommand, gather, inStorm, type SettingLife } from './evidence.ts';
 import type { CheckContext, Judged } from './judged.ts';
 import { breaches, firstBreach, missingSubject } from './never.ts';
 
@@ -43,6 +44,12 @@ function judge(x: Expectation, ctx: CheckContext): Judged {
       return checkCommands(x, ctx);
     case 'socPct':
       return checkSoc(x, ctx);
+    case 'energy':
+      return checkEnergy(x, ctx);
+    case 'roomF':
+      return checkRoom(x, ctx);
+    case 'departureSocPct':
+      return checkDepartures(x, ctx);
   }
 }
 
@@ -91,7 +98,7 @@ function whenHolds(x: Extract<Expectation, { kind: 'by' }>, e: Evidence, afterMs
         )?.atMs ?? null
       );
     case 'all-commands-terminal': {
-      const lives = [...e.commands.values()].filter((c) => c.acceptedMs < afterMs);
+      const lives = [...e.commands.values(), ...e.settings.values()].filter((c) => c.acceptedMs < afterMs);
       return lives.length === 0
         ? null
         : latest(
@@ -159,7 +166,8 @@ function checkAwarded(x: Extract<Expectation, { kind: 'awarded' }>, { evidence: 
 }
 
 function checkCommands(x: Extract<Expectation, { kind: 'commandsEnd' }>, { evidence: e }: CheckContext): Judged {
-  const all = [...e.commands.values()].filter((life) => matches(x, e, life));
+  const settings = [...e.settings.values()].filter((life) => isMeant(x, e, life));
+  const all = [...[...e.commands.values()].filter((life) => matches(x, e, life)), ...settings];
   const good = all.filter(
     (c) => c.outcome?.status === x.status && (x.reason === undefined || c.outcome.reason === x.reason),
   );
@@ -172,17 +180,22 @@ function checkCommands(x: Extract<Expectation, { kind: 'commandsEnd' }>, { evide
     passed: all.length > 0 && share >= x.atLeastShare,
     expected: `at least ${Math.round(x.atLeastShare * 100)} % end ${how}`,
     found: all.length === 0 ? 'no command matches' : `${good.length} of ${all.length} commands${example}`,
-    where: x.where.group ?? x.where.eventId ?? (x.where.stormActive === true ? 'devices in a storm' : 'all commands'),
+    where:
+      x.where.group ??
+      x.where.slug ??
+      x.where.eventId ??
+      (x.where.stormActive === true ? 'devices in a storm' : 'all commands'),
     when: bad === undefined ? 'whole run' : localDateTime(bad.endedMs ?? e.endMs, e.timeZone),
   };
 }
 
-const outcomeWords = (c: CommandLife): string =>
+const outcomeWords = (c: Pick<CommandLife, 'outcome'>): string =>
   c.outcome === null ? 'not ended' : `${c.outcome.status} (${c.outcome.reason}) ${c.outcome.detail}`;
 
 function matches(x: Extract<Expectation, { kind: 'commandsEnd' }>, e: Evidence, life: CommandLife): boolean {
   const { command } = life;
-  const { group, eventId, stormActive } = x.where;
+  const { group, eventId, stormActive, slug } = x.where;
+  if (slug !== undefined) return false;
   if (group !== undefined && e.siteOfDevice.get(command.deviceId)?.group !== group) return false;
   if (eventId !== undefined && eventOfCommand(command) !== eventId) return false;
   if (stormActive === undefined) return true;
@@ -191,6 +204,14 @@ function matches(x: Extract<Expectation, { kind: 'commandsEnd' }>, e: Evidence, 
     endMs: Math.min(command.endMs, life.endedMs ?? command.endMs),
   };
   return inStorm(e, command.deviceId, span) === stormActive;
+}
+
+/** Settings of appliances know no events and no storms. */
+function isMeant(x: Extract<Expectation, { kind: 'commandsEnd' }>, e: Evidence, { command }: SettingLife): boolean {
+  const { group, eventId, stormActive, slug } = x.where;
+  if (eventId !== undefined || stormActive !== undefined) return false;
+  if (group !== undefined && e.appliances.get(command.deviceId)?.group !== group) return false;
+  return slug === undefined || command.setting.slug === slug;
 }
 
 function checkSoc(x: Extract<Expectation, { kind: 'socPct' }>, { scenario, evidence: e }: CheckContext): Judged {

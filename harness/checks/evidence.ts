@@ -1,11 +1,27 @@
+import type { ApplianceCommand } from '../../src/domain/applianceCommand.ts';
 import type { Command, CommandOutcome } from '../../src/domain/command.ts';
 import type { Award, GridEvent, Program } from '../../src/domain/program.ts';
 import type { EpochMs } from '../../src/domain/units.ts';
-import type { CounterfactualInterval, LogRecord, MeterInterval, SiteInWorld } from '../../src/ports/records.ts';
+import type {
+  ApplianceInterval,
+  ApplianceInWorld,
+  CounterfactualInterval,
+  LogRecord,
+  MeterInterval,
+  SiteInWorld,
+} from '../../src/ports/records.ts';
 
 /** The run log, sorted into what expectations ask for: one pass, nothing thrown away that a check needs. */
 export interface CommandLife {
   readonly command: Command;
+  readonly acceptedMs: EpochMs;
+  endedMs: EpochMs | null;
+  outcome: CommandOutcome | null;
+}
+
+/** A command to a charger, vehicle, thermostat or inverter. */
+export interface SettingLife {
+  readonly command: ApplianceCommand;
   readonly acceptedMs: EpochMs;
   endedMs: EpochMs | null;
   outcome: CommandOutcome | null;
@@ -20,6 +36,11 @@ export interface Evidence {
   readonly programs: Map<string, Program>;
   readonly events: Map<string, GridEvent>;
   readonly commands: Map<string, CommandLife>;
+  readonly settings: Map<string, SettingLife>;
+  readonly appliances: Map<string, ApplianceInWorld>;
+  readonly applianceMeters: ApplianceInterval[];
+  /** Cars that left, with what was stored [mJ]. */
+  readonly departures: { readonly atMs: EpochMs; readonly deviceId: string; readonly storedMj: number }[];
   readonly awards: Award[];
   readonly meters: MeterInterval[];
   /** By site and start of the interval: "<siteId>@<startMs>". */
@@ -50,6 +71,10 @@ export function gather(records: Iterable<LogRecord>): Evidence {
     programs: new Map(),
     events: new Map(),
     commands: new Map(),
+    settings: new Map(),
+    appliances: new Map(),
+    applianceMeters: [],
+    departures: [],
     awards: [],
     meters: [],
     counterfactual: new Map(),
@@ -76,6 +101,17 @@ function take(e: { -readonly [K in keyof Evidence]: Evidence[K] }, r: LogRecord)
       return;
     case 'meter':
       e.meters.push(r);
+      return;
+    case 'appliance':
+      e.appliances.set(r.deviceId, r);
+      return;
+    case 'appliance-meter':
+      e.applianceMeters.push(r);
+      return;
+    case 'appliance-mode':
+      if (r.storedMj !== null && r.mode === 'away') {
+        e.departures.push({ atMs: r.atMs, deviceId: r.deviceId, storedMj: r.storedMj });
+      }
       return;
     case 'counterfactual':
       e.counterfactual.set(`${r.siteId}@${r.startMs}`, r);
@@ -122,6 +158,14 @@ function fact(e: Evidence, r: Extract<LogRecord, { kind: 'fact' }>): void {
     case 'command.accepted':
       e.commands.set(f.command.commandId, { command: f.command, acceptedMs: atMs, endedMs: null, outcome: null });
       return;
+    case 'appliance.command-accepted':
+      e.settings.set(f.command.commandId, { command: f.command, acceptedMs: atMs, endedMs: null, outcome: null });
+      return;
+    case 'appliance.command-ended': {
+      const life = e.settings.get(f.commandId);
+      if (life !== undefined) Object.assign(life, { endedMs: atMs, outcome: f.outcome });
+      return;
+    }
     case 'command.ended': {
       const life = e.commands.get(f.commandId);
       if (life !== undefined) Object.assign(life, { endedMs: atMs, outcome: f.outcome });

@@ -43,12 +43,7 @@ const RULES: Readonly<Record<NeverWhat, Rule>> = {
         ? [{ atMs: r.atMs, where: r.alert.alertId, what: `an alert of status ${r.alert.status} was acted on` }]
         : [],
     ),
-  'ledger-residual': (_, m) =>
-    m.ledger.open.map((o) => ({
-      atMs: o.startMs,
-      where: o.siteId,
-      what: `site residual ${o.siteMj} mJ, battery residual ${o.batteryMj} mJ`,
-    })),
+  'ledger-residual': openLedger,
 };
 
 interface Subject {
@@ -107,6 +102,17 @@ function belowReserve(e: Evidence): Breach[] {
       { atMs: r.endMs, where: r.siteId, what: `${wh(floorMj - r.storedEndMj)} under the reserve after a dispatch` },
     ];
   });
+}
+
+function openLedger(e: Evidence, { ledger }: RunMeasures): Breach[] {
+  const open = ledger.open.map((o) => ({
+    atMs: o.startMs,
+    where: o.siteId,
+    what: `site residual ${o.siteMj} mJ, battery residual ${o.batteryMj} mJ`,
+  }));
+  if (ledger.applianceResidualMj === 0) return open;
+  const what = `${ledger.applianceResidualMj} mJ between cars and thermostats and the registers of their sites`;
+  return [...open, { atMs: e.endMs, where: 'appliances', what }];
 }
 
 const changedIn = (changes: readonly LogRecord[], deviceId: string, r: { startMs: EpochMs; endMs: EpochMs }): boolean =>

@@ -241,6 +241,10 @@ class Heard implements FleetPort {
     return this.#fleet.sample(device);
   }
 
+  keepReserve(device: number, reservePct: number, cause: string): 'taken' | 'offline' {
+    return this.#fleet.keepReserve(device, reservePct, cause);
+  }
+
   setStorm(device: number, active: boolean, cause: string): 'taken' | 'offline' {
     return this.#fleet.setStorm(device, active, cause);
   }

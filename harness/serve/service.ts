@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { createApi } from '../../src/api/server.ts';
@@ -10,6 +9,7 @@ import { Around, type CloudLink, type SiteLink } from '../../src/live/host/aroun
 import { type Host, openHost } from '../../src/live/host/host.ts';
 import { openTelemetry, type TelemetrySink } from '../../src/live/host/telemetry.ts';
 import type { JournalError } from '../../src/live/journal/errors.ts';
+import { makeFolder } from '../../src/live/journal/folder.ts';
 import { openJournal } from '../../src/live/journal/journal.ts';
 import { operatorKeyIn } from '../../src/live/keys.ts';
 import { OemHttpLink } from '../../src/live/oemHttp.ts';
@@ -62,7 +62,7 @@ export function openService(options: ServiceOptions): Promise<RunningService> {
 async function open(options: ServiceOptions, opened: Opened): Promise<RunningService> {
   const { config, settings = settingsOf(options.config) } = options;
   const clock = options.clock ?? new SteppedClock();
-  makeFolder(config.data);
+  makeDataFolder(config.data);
   const inData = (name: string): string => join(config.data, name);
   const journal = await openJournal({ dir: inData('journal'), build: VERSION });
   opened.add(() => journal.close());
@@ -118,9 +118,9 @@ async function open(options: ServiceOptions, opened: Opened): Promise<RunningSer
   return { host, api, url, operatorKey, clock, failed: journal.failed, close: () => opened.close() };
 }
 
-function makeFolder(folder: string): void {
+function makeDataFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
   } catch (error) {
     const value = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw inputError({

@@ -3,6 +3,7 @@ import { basename, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { Scenario } from '../../scenarios/schema.ts';
 import { endMsOf, startMsOf } from '../../scenarios/times.ts';
+import type { Visit } from '../../simulators/appliance/visits.ts';
 import { readAlerts } from '../../simulators/feeds/alerts.ts';
 import { weatherBetween } from '../../simulators/feeds/typicalYear.ts';
 import { readWeather } from '../../simulators/feeds/weather.ts';
@@ -15,6 +16,7 @@ import type { RandomSource } from '../../src/ports/random.ts';
 import type { Series, WeatherAlert } from '../../src/ports/series.ts';
 import { readMetered } from './metered.ts';
 import { pricesOf } from './series.ts';
+import { sessionsOf } from './sessions.ts';
 import type { Note, TextFile } from './textFile.ts';
 
 /** What drives a run from outside: prices, weather, alerts; from files where the scenario names some, else from the seed. */
@@ -30,6 +32,8 @@ export interface WorldInputs {
     string,
     { readonly load: readonly Series[] | undefined; readonly pv: readonly Series[] | undefined }
   >;
+  /** Stays of the cars by group of homes and position of the home, where the scenario names a file. */
+  readonly sessions: ReadonlyMap<string, readonly (readonly Visit[])[]>;
   readonly notes: readonly Note[];
 }
 
@@ -59,6 +63,7 @@ export function loadInputs(request: {
     dayAhead: pricesOf({ ...prices, source: dayAhead, market: 'day-ahead' }),
     realTime: realTime.kind === 'none' ? null : pricesOf({ ...prices, source: realTime, market: 'real-time' }),
     weather: weatherOf(request, { startMs: historyStartOf(scenario), endMs: span.endMs }, readText, notes),
+    sessions: sessionsOf({ scenario, historyDays: HISTORY_DAYS, readText, note: (n) => void notes.push(n) }),
     metered: meteredOf(scenario, readText, (n) => void notes.push(n)),
     alerts: scenario.alertFiles.flatMap((path) => alertsOf(readText(path), span.startMs, notes)),
     notes,

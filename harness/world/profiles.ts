@@ -80,7 +80,9 @@ function loadRowsOf(
     const file = group.loadFile;
     return metered.map((series) => perMinute(series, { scenario, ...span, file }));
   }
-  const model = { ...HOME_LOAD, eveningHour: group.load.peakHour + 0.5 };
+  const usual = { ...HOME_LOAD, eveningHour: group.load.peakHour + 0.5 };
+  // A thermostat's house has its cooling in its own register.
+  const model = group.thermostat === undefined ? usual : { ...usual, coolingRatio: 0 };
   const { temperatureC } = inputs.weather;
   const drivers = loadDrivers({ ...span, timeZone: scenario.timeZone, temperatureC, model });
   return Array.from({ length: LOAD_SHAPES }, (_, k) =>

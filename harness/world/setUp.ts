@@ -6,7 +6,8 @@ import { fullRevision } from '../../src/domain/pointsMap.ts';
 import { type Program, programTag } from '../../src/domain/program.ts';
 import { kwhToMj, kwToW } from '../../src/domain/units.ts';
 import type { SiteInWorld } from '../../src/ports/records.ts';
-import { vendorIdOf } from './clouds.ts';
+import { type HomeAppliance, MODEL } from './appliances.ts';
+import { openIdOf, vendorIdOf } from './clouds.ts';
 import type { Home } from './homes.ts';
 
 /** What the core is told before the run begins: who there is, which programs, who may be controlled. */
@@ -33,6 +34,16 @@ function programOf(scenario: Scenario, p: ScenarioProgram): Program {
     nominatedW: kwToW(p.nominatedKw),
     paymentUsdPerKwh,
     provenance,
+  };
+}
+
+export function connectInput(a: HomeAppliance): CoreInput {
+  const { deviceId, siteId, kind, tags } = a;
+  const source = { kind: 'oem', oem: 'open', vendorDeviceId: openIdOf(a) } as const;
+  const made = { manufacturer: 'open', model: MODEL };
+  return {
+    kind: 'connect-appliance',
+    appliance: { deviceId, workspaceId: WORKSPACE_ID, siteId, kind, ...made, source, tags },
   };
 }
 

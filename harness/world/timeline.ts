@@ -3,6 +3,8 @@ import type { Scenario } from '../../scenarios/schema.ts';
 import type { TimelineStep } from '../../scenarios/steps.ts';
 import { durationMs, endMsOf, instantAt } from '../../scenarios/times.ts';
 import type { CoreInput } from '../../src/core/input.ts';
+import type { ApplianceInput } from '../../src/domain/appliance.ts';
+import { SETTING_NOT_AFTER_MS } from '../../src/domain/applianceCommand.ts';
 import type { CommandInput } from '../../src/domain/command.ts';
 import { kwToW } from '../../src/domain/units.ts';
 import type { WeatherAlert } from '../../src/ports/series.ts';
@@ -57,6 +59,15 @@ export function commandOfStep(scenario: Scenario, s: StepOf<'command'>, workspac
   };
   if (s.tag !== undefined) return { kind: 'batch', batch: { ...request, tag: s.tag } };
   return { kind: 'command', request: { ...request, deviceId: s.deviceId ?? '' } };
+}
+
+export function settingOfStep(scenario: Scenario, s: StepOf<'set'>, workspaceId: string): CoreInput {
+  const startMs = instantAt(scenario, s.at, 'at');
+  const endMs = s.duration === undefined ? null : startMs + durationMs(s.duration);
+  const setting = { slug: s.slug, input: s.input } as unknown as ApplianceInput;
+  const order = { workspaceId, setting, startMs, endMs, notAfterMs: startMs + SETTING_NOT_AFTER_MS, actor: 'timeline' };
+  if (s.tag !== undefined) return { kind: 'appliance-batch', batch: { ...order, tag: s.tag } };
+  return { kind: 'appliance-command', request: { ...order, deviceId: s.deviceId ?? '' } };
 }
 
 function commandInput(i: StepOf<'command'>['input']): CommandInput {

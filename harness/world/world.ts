@@ -2,6 +2,7 @@ import { bessDeviceId } from '../../scenarios/fleet.ts';
 import type { Scenario } from '../../scenarios/schema.ts';
 import type { TimelineStep } from '../../scenarios/steps.ts';
 import { durationMs, endMsOf, instantAt, startMsOf } from '../../scenarios/times.ts';
+import { BusLoads } from '../../simulators/appliance/homeLoads.ts';
 import { createFleet, type Fleet } from '../../simulators/battery/fleet.ts';
 import type { FleetDevice } from '../../simulators/battery/fleetInput.ts';
 import type { CoreInput, Effect } from '../../src/core/input.ts';
@@ -16,7 +17,16 @@ import type { LogBody, LogRecord, MeterInterval } from '../../src/ports/records.
 import type { Series, WeatherAlert } from '../../src/ports/series.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { Segment } from '../wire/pipe.ts';
-import { type CloudSite, makeClouds, vendorIdOf } from './clouds.ts';
+import { createApplianceMeter } from './applianceMeter.ts';
+import {
+  hangAppliances,
+  inWorld,
+  makeAppliances,
+  noteRecord,
+  type RunningAppliances,
+  storedMjOf,
+} from './appliances.ts';
+import { type CloudSite, makeClouds, openIdOf, vendorIdOf } from './clouds.ts';
 import { type CoreDriver, createCoreDriver } from './coreDriver.ts';
 import { scheduleFaults } from './faults.ts';
 import { createFieldSite, type FieldSite } from './fieldSite.ts';
@@ -27,8 +37,8 @@ import { bidsOf, clear } from './market.ts';
 import { type MeteredSite, startMetering } from './metering.ts';
 import { type Partners, startPartners } from './partners.ts';
 import { makeProfiles, type Profiles } from './profiles.ts';
-import { setUpInputs, sitesInWorld } from './setUp.ts';
-import { alertOfStep, commandOfStep, devicesOfStep, noticeMs, offerOfStep } from './timeline.ts';
+import { connectInput, setUpInputs, sitesInWorld, WORKSPACE_ID } from './setUp.ts';
+import { alertOfStep, commandOfStep, devicesOfStep, noticeMs, offerOfStep, settingOfStep } from './timeline.ts';
 
 /**
  * The whole plant: homes, clouds, sites behind DNP3, prices and alerts around the real core, on one kernel.
@@ -60,6 +70,7 @@ interface World {
   readonly kernel: Kernel;
   readonly homes: readonly Home[];
   readonly fleet: Fleet;
+  readonly appliances: RunningAppliances;
   readonly clouds: ReadonlyMap<OemId, CloudSite>;
   readonly fields: ReadonlyMap<string, FieldSite>;
   readonly driver: CoreDriver;
@@ -78,8 +89,11 @@ export function runWorld(request: WorldRequest): WorldResult {
   const { kernel, driver, fields } = world;
   const startMs = startMsOf(scenario);
   const endMs = endMsOf(scenario);
+  const { list } = world.appliances;
   for (const body of sitesInWorld(scenario, world.homes)) world.record(body);
+  for (const appliance of list) world.record(inWorld(appliance));
   for (const input of setUpInputs(scenario, world.homes)) driver.input(input);
+  for (const appliance of list) driver.input(connectInput(appliance));
   for (const input of history(world)) driver.input(input);
   for (const field of fields.values()) field.start();
   if (request.events || needsTelemetry(scenario)) startPolling(world);
@@ -94,8 +108,8 @@ export function runWorld(request: WorldRequest): WorldResult {
   return { executed: kernel.executed(), core: driver.core };
 }
 
-const history = ({ request, homes }: World): CoreInput[] => [
-  ...homeHistory(request.scenario, fleetDevices(homes, request.profiles), request.profiles),
+const history = ({ request, homes, appliances }: World): CoreInput[] => [
+  ...homeHistory({ ...request, devices: fleetDevices(homes, request.profiles), appliances: appliances.list }),
   ...bessHistory(request.scenario, request.profiles.historyStepMs),
 ];
 
@@ -104,6 +118,7 @@ function build(request: WorldRequest): World {
   const kernel = new Kernel({ startMs: startMsOf(scenario) });
   const record = (body: LogBody): void => request.record({ atMs: kernel.nowMs(), ...body });
   const homes = makeHomes(scenario, random);
+  const buses = new BusLoads(homes.length, kernel.nowMs());
   const fleet = createFleet({
     devices: fleetDevices(homes, request.profiles),
     profiles: request.profiles.run,
@@ -112,11 +127,23 @@ function build(request: WorldRequest): World {
     scheduler: kernel,
     onMode: (mode) => request.record(mode),
     ruleOff: { stormGuardPrecedence: scenario.faults.some((f) => f.kind === 'rule-off') },
+    loads: buses,
+  });
+  const list = makeAppliances({ ...request, homes });
+  const appliances = hangAppliances({
+    ...request,
+    list,
+    buses,
+    homes: fleet,
+    scheduler: kernel,
+    label: '',
+    onNote: (note, i) => record(noteRecord(note, storedMjOf(appliances.fleet, i, note))),
   });
   const clouds = makeClouds({
     scenario,
     homes,
     fleet,
+    appliances,
     scheduler: kernel,
     random,
     record,
@@ -136,7 +163,7 @@ function build(request: WorldRequest): World {
       driver.input({ kind: 'field-event', deviceId, event });
     fields.set(bess.siteId, createFieldSite({ ...request, bess, scheduler: kernel, record, onEvent }));
   }
-  return { request, kernel, homes, fleet, clouds, fields, driver, record };
+  return { request, kernel, homes, fleet, appliances, clouds, fields, driver, record };
 }
 
 function perform(effect: Effect, clouds: ReadonlyMap<OemId, CloudSite>, fields: ReadonlyMap<string, FieldSite>): void {
@@ -174,20 +201,29 @@ function rowsOf(h: Home, profiles: Profiles) {
  */
 const needsTelemetry = (scenario: Scenario): boolean => scenario.timeline.some((s) => s.kind === 'command');
 
+interface Polled {
+  readonly oem: OemId;
+  readonly deviceId: string;
+  readonly vendorDeviceId: string;
+}
+
 /** Each device is polled once per telemetry period of its cloud, at an offset of its own. */
 function startPolling(world: World): void {
-  const { homes, clouds, kernel, request } = world;
-  for (const home of homes) {
-    const site = clouds.get(home.group.oem);
+  const { homes, appliances, clouds, kernel, request } = world;
+  const polled: Polled[] = [
+    ...homes.map((h) => ({ oem: h.group.oem, deviceId: h.deviceId, vendorDeviceId: vendorIdOf(h) })),
+    ...appliances.list.map((a) => ({ oem: 'open' as const, deviceId: a.deviceId, vendorDeviceId: openIdOf(a) })),
+  ];
+  for (const { oem, deviceId, vendorDeviceId } of polled) {
+    const site = clouds.get(oem);
     if (site === undefined) continue;
-    const periodMs = CAPABILITIES[home.group.oem].telemetryPeriodMs;
-    const vendorDeviceId = vendorIdOf(home);
+    const periodMs = CAPABILITIES[oem].telemetryPeriodMs;
     let n = 0;
     const poll = (): void => {
-      site.link.submit({ kind: 'read-state', jobId: `poll-${home.deviceId}-${n++}`, vendorDeviceId });
+      site.link.submit({ kind: 'read-state', jobId: `poll-${deviceId}-${n++}`, vendorDeviceId });
       kernel.at(kernel.nowMs() + periodMs, poll, PRIORITY.wire);
     };
-    const offsetMs = request.random(`poll/${home.deviceId}`).int(0, periodMs - 1);
+    const offsetMs = request.random(`poll/${deviceId}`).int(0, periodMs - 1);
     kernel.at(kernel.nowMs() + offsetMs, poll, PRIORITY.wire);
   }
 }
@@ -235,7 +271,9 @@ function scheduleAlerts(world: World): void {
 }
 
 function tellClouds(world: World, alert: WeatherAlert): void {
-  const verdicts = [...world.clouds.values()].map((c) => ({ oem: c.oem, ...c.cloud.alert(alert) }));
+  const verdicts = [...world.clouds.values()].flatMap(({ oem, cloud }) =>
+    'alert' in cloud ? [{ oem, ...cloud.alert(alert) }] : [],
+  );
   const acted = verdicts.some((v) => v.acted);
   const why = verdicts.map((v) => `${v.oem}: ${v.why}`).join('; ');
   world.record({ kind: 'alert', alert, acted, why });
@@ -260,6 +298,10 @@ function scheduleStep(world: World, step: TimelineStep): void {
       return;
     case 'command':
       return at(atMs, commandOfStep(scenario, step, 'testbed'));
+    case 'set':
+      // The world without events is one in which nobody sets anything either: what a setting moves is measured against it.
+      if (events) at(atMs, settingOfStep(scenario, step, WORKSPACE_ID));
+      return;
     case 'setReserve':
       kernel.at(atMs, () => setReserve(world, step), PRIORITY.world);
       return;
@@ -289,20 +331,29 @@ function setReserve(world: World, step: Extract<TimelineStep, { kind: 'setReserv
 }
 
 /** Homes that have no connection at all. */
-function cutOff({ homes, fleet }: World): void {
+function cutOff({ homes, fleet, appliances }: World): void {
+  const why = 'this home has no connection';
   homes.forEach((h, i) => {
-    if (h.offline) fleet.setLink(i, false, 'this home has no connection');
+    if (h.offline) fleet.setLink(i, false, why);
+  });
+  appliances.list.forEach((a, i) => {
+    if (a.offline) appliances.fleet.setLink(i, false, why);
   });
 }
 
 function targetsOf(world: World) {
-  const { clouds, fields, homes, fleet } = world;
-  const setLink = (i: number, online: boolean, cause: string) => fleet.setLink(i, online, cause);
+  const { clouds, fields, homes, fleet, appliances } = world;
+  const setLink = (home: number, online: boolean, cause: string): void => {
+    fleet.setLink(home, online, cause);
+    appliances.list.forEach((a, i) => {
+      if (a.home === home) appliances.fleet.setLink(i, online, cause);
+    });
+  };
   return { clouds, fields, homes, setLink };
 }
 
 function meterAll(world: World, partners: Partners | null): void {
-  const { request, kernel, fleet, homes, fields, driver } = world;
+  const { request, kernel, fleet, appliances, homes, fields, driver } = world;
   const { scenario } = request;
   const advanced = (i: number) => {
     fleet.advance(i, kernel.nowMs());
@@ -313,6 +364,7 @@ function meterAll(world: World, partners: Partners | null): void {
     ...[...fields].map(([siteId, field]) => ({ siteId, registers: () => field.registers() })),
   ];
   const intervalMs = durationMs(scenario.meterInterval);
+  const devices = createApplianceMeter(appliances);
   startMetering({
     scheduler: kernel,
     sites,
@@ -320,9 +372,10 @@ function meterAll(world: World, partners: Partners | null): void {
     endMs: endMsOf(scenario),
     intervalMs,
     onInterval: (interval, wh) => {
-      world.record(interval);
-      request.onMeter?.(interval);
       const { siteId, startMs, endMs } = interval;
+      world.record(interval);
+      for (const read of devices.read(siteId, { startMs, endMs })) world.record(read);
+      request.onMeter?.(interval);
       partners?.metered(siteId, { startMs, endMs, usageWh: wh.gridWh });
       driver.input({
         kind: 'meter',

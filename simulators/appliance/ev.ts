@@ -33,6 +33,10 @@ export interface EvDevice {
   readonly chargeLimitPct: number;
 }
 
+/** Causes of a note when a car comes and goes. */
+export const PLUGGED = 'plugged in';
+export const UNPLUGGED = 'unplugged';
+
 /** Level 2 in North America (SAE J1772), held constant [V]. */
 const VOLTAGE_V = 240;
 /** For the range shown. Assumed. */
@@ -78,6 +82,8 @@ export class EvUnit implements Unit {
   #completedAtMs: EpochMs | null = null;
   /** Where the running charge, or the last change of its limit, began. */
   #anchor = { atMs: 0, storedMj: 0, intoMj: 0 };
+  /** When the running charge comes to its end. */
+  #endMs: EpochMs = 0;
 
   /** @throws InputError naming each field of the spec that is out of range */
   constructor(device: EvDevice, visits: VisitSource, host: UnitHost) {
@@ -153,6 +159,19 @@ export class EvUnit implements Unit {
     };
   }
 
+  drawnW(untilMs: EpochMs): number {
+    if (this.#modes.view().stage !== 'charging') return 0;
+    const toMs = Math.min(untilMs, this.#endMs);
+    if (toMs <= this.#timeMs) return 0;
+    const { atMs, storedMj, intoMj } = this.#anchor;
+    const comingMj = acMjOf(intoMj + gainMj(this.#curve, storedMj, toMs - atMs, this.#ceiling()), this.#chargeRatio);
+    return Math.round((comingMj - acMjOf(this.#intoMj, this.#chargeRatio)) / (toMs - this.#timeMs));
+  }
+
+  takeRoom(): null {
+    return null;
+  }
+
   sample(): ApplianceSample {
     const nowMs = this.#settle();
     const { plugged, stage } = this.#modes.view();
@@ -192,6 +211,7 @@ export class EvUnit implements Unit {
   }
 
   #settle(): EpochMs {
+    this.#host.settle();
     const nowMs = this.#host.scheduler.nowMs();
     this.advance(nowMs);
     return nowMs;
@@ -212,9 +232,14 @@ export class EvUnit implements Unit {
   /** Begins a new stretch of charging at now and finds where it ends. */
   #plan(): void {
     this.#full.clear();
-    if (this.#modes.view().stage !== 'charging') return;
+    if (this.#modes.view().stage === 'charging') this.#charge();
+    this.#host.changed();
+  }
+
+  #charge(): void {
     this.#anchor = { atMs: this.#timeMs, storedMj: this.#storedMj, intoMj: this.#intoMj };
     const endMs = this.#timeMs + msUntilCeiling(this.#curve, this.#storedMj, this.#ceiling());
+    this.#endMs = endMs;
     this.#full.set(endMs, () => {
       this.#settle();
       this.#completedAtMs = endMs;
@@ -235,10 +260,10 @@ export class EvUnit implements Unit {
     this.#storedMj -= usedMj;
     this.#drivenMj += usedMj;
     this.#shortMj += wantedMj - usedMj;
-    this.#send('PLUG_IN', 'plugged in');
+    this.#send('PLUG_IN', PLUGGED);
     this.#door.set(visit.departMs, () => {
       this.#settle();
-      this.#send('PLUG_OUT', 'unplugged');
+      this.#send('PLUG_OUT', UNPLUGGED);
       this.#awaitVisit();
     });
   }

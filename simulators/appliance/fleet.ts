@@ -14,6 +14,7 @@ import type { Scheduler } from '../../src/ports/clock.ts';
 import type { RandomSource } from '../../src/ports/random.ts';
 import type { SiteWeather } from '../site/siteWeather.ts';
 import { type EvDevice, EvUnit } from './ev.ts';
+import { type HomeBuses, type HomeInverterDevice, HomeInverterUnit } from './homeInverter.ts';
 import { type InverterDevice, InverterUnit, type PowerProfiles } from './inverter.ts';
 import type { ModeValue } from './table.ts';
 import { type ThermostatDevice, ThermostatUnit } from './thermostat.ts';
@@ -24,6 +25,7 @@ import {
   refused,
   type Taken,
   type Unit,
+  type UnitHost,
 } from './unit.ts';
 import { type DailyPattern, dailyVisits, listedVisits, type Visit } from './visits.ts';
 
@@ -34,7 +36,8 @@ export type ApplianceDevice =
       readonly visits: { readonly pattern: DailyPattern } | { readonly list: readonly Visit[] };
     })
   | ThermostatDevice
-  | InverterDevice;
+  | InverterDevice
+  | HomeInverterDevice;
 
 export interface ApplianceFleetConfig {
   readonly devices: readonly ApplianceDevice[];
@@ -45,10 +48,14 @@ export interface ApplianceFleetConfig {
   readonly timeZone: string;
   /** Needed when there are thermostats. */
   readonly weather?: SiteWeather;
-  /** Needed when there are inverters. */
+  /** Needed when there are inverters with a bus of their own. */
   readonly profiles?: PowerProfiles;
+  /** Needed when there are inverters of homes. */
+  readonly homes?: HomeBuses;
   /** Called at each change of mode, in the order of time. */
   readonly onNote?: (note: ApplianceNote) => void;
+  /** The bus that device i hangs on, where something else has to know of its power; an inverter is a bus of its own. */
+  readonly busOf?: (i: number) => Pick<UnitHost, 'settle' | 'changed'>;
 }
 
 /** The devices as their cloud reaches them, by position. */
@@ -68,22 +75,28 @@ export interface ApplianceFleet extends AppliancePort {
   /** Registers of device i at the scheduler's now. */
   registers(i: number): ApplianceRegisters;
   modes(i: number): ModeValue;
+  /** Device i itself, for the bus that it hangs on. */
+  unit(i: number): Unit;
 }
 
 /** @throws InputError naming each device and field that is out of range, and weather or profiles that are missing */
 export function createApplianceFleet(config: ApplianceFleetConfig): ApplianceFleet {
   const problems = problemsOf(config);
   if (problems.length > 0) throw new InputError(problems);
-  const host = { scheduler: config.scheduler, note: config.onNote ?? (() => {}) };
-  const units = config.devices.map((device, i) => makeUnit(config, device, i, host));
+  const note = config.onNote ?? (() => {});
+  const hosts = config.devices.map((_, i): UnitHost => {
+    return { scheduler: config.scheduler, note, ...(config.busOf?.(i) ?? NO_BUS) };
+  });
+  const units = hosts.map((host, i) => makeUnit(config, i, host));
   const unit = (i: number): Unit => {
     const found = units[i];
     invariant(found !== undefined, `no appliance ${i}`);
     return found;
   };
-  const advance = (u: Unit): Unit => {
-    u.advance(config.scheduler.nowMs());
-    return u;
+  const advance = (i: number, toMs: EpochMs): Unit => {
+    hosts[i]?.settle();
+    unit(i).advance(toMs);
+    return unit(i);
   };
   return {
     count: units.length,
@@ -98,17 +111,22 @@ export function createApplianceFleet(config: ApplianceFleetConfig): ApplianceFle
       return unit(i).apply(setting, cause);
     },
     advanceAll: (toMs) => {
-      for (const u of units) u.advance(toMs);
+      units.forEach((_, i) => {
+        advance(i, toMs);
+      });
     },
     setLink: (i, online, cause = online ? 'link up' : 'link down') => unit(i).setLink(online, cause),
-    registers: (i) => advance(unit(i)).registers(),
+    registers: (i) => advance(i, config.scheduler.nowMs()).registers(),
     modes: (i) => unit(i).modes(),
+    unit,
   };
 }
 
-type Host = ConstructorParameters<typeof EvUnit>[2];
+const NO_BUS = { settle: () => {}, changed: () => {} };
 
-function makeUnit(config: ApplianceFleetConfig, device: ApplianceDevice, i: number, host: Host): Unit {
+function makeUnit(config: ApplianceFleetConfig, i: number, host: UnitHost): Unit {
+  const device = config.devices[i];
+  invariant(device !== undefined, `no appliance ${i}`);
   switch (device.kind) {
     case 'charger':
     case 'vehicle': {
@@ -131,6 +149,9 @@ function makeUnit(config: ApplianceFleetConfig, device: ApplianceDevice, i: numb
     case 'inverter':
       invariant(config.profiles !== undefined, 'a fleet with inverters was checked to have profiles');
       return new InverterUnit(device, config.profiles, host);
+    case 'home-inverter':
+      invariant(config.homes !== undefined, 'a fleet with inverters of homes was checked to have homes');
+      return new HomeInverterUnit(device, config.homes, host);
   }
 }
 
@@ -144,11 +165,13 @@ const problem = (place: string, value: unknown, expected: string): InputProblem 
 function problemsOf(config: ApplianceFleetConfig): InputProblem[] {
   const { devices, weather, profiles } = config;
   const problems = devices.flatMap((d, i) => deviceProblems(d, `devices[${i}]`, profiles));
-  const has = (kind: ApplianceKind): boolean => devices.some((d) => d.kind === kind);
+  const has = (kind: ApplianceDevice['kind']): boolean => devices.some((d) => d.kind === kind);
   if (has('thermostat') && weather === undefined)
     problems.push(problem('weather', weather, 'weather, because there are thermostats'));
   if (has('inverter') && profiles === undefined)
     problems.push(problem('profiles', profiles, 'profiles, because there are inverters'));
+  if (has('home-inverter') && config.homes === undefined)
+    problems.push(problem('homes', undefined, 'homes, because there are inverters of homes'));
   const seen = new Set<string>();
   devices.forEach(({ deviceId }, i) => {
     if (seen.has(deviceId)) problems.push(problem(`devices[${i}].deviceId`, deviceId, 'an id no other device has'));
@@ -184,5 +207,7 @@ function deviceProblems(d: ApplianceDevice, place: string, profiles: PowerProfil
         ...wrong('pvProfile', d.pvProfile, profiles?.pv[d.pvProfile] !== undefined, 'a row of profiles.pv'),
         ...wrong('loadProfile', d.loadProfile, profiles?.load[d.loadProfile] !== undefined, 'a row of profiles.load'),
       ];
+    case 'home-inverter':
+      return wrong('home', d.home, Number.isSafeInteger(d.home) && d.home >= 0, 'the position of a home');
   }
 }

@@ -44,7 +44,7 @@ export interface PowerProfiles {
   readonly pv: readonly Float64Array[];
 }
 
-interface InverterView {
+export interface InverterView {
   readonly limited: boolean;
   readonly online: boolean;
 }
@@ -52,7 +52,7 @@ interface InverterView {
 type EventType = InverterEvent['type'];
 let compiled: { table: ModeTable<EventType>; views: InverterView[] } | undefined;
 
-function inverterTable(): { table: ModeTable<EventType>; views: InverterView[] } {
+export function inverterTable(): { table: ModeTable<EventType>; views: InverterView[] } {
   if (compiled !== undefined) return compiled;
   const table = modeTable(inverterMachine, INVERTER_EVENTS);
   const views = table.states.map((value): InverterView => {
@@ -150,6 +150,14 @@ export class InverterUnit implements Unit {
       importMj: this.#importMj,
       exportMj: this.#exportMj,
     };
+  }
+
+  drawnW(): number {
+    return 0;
+  }
+
+  takeRoom(): null {
+    return null;
   }
 
   sample(): ApplianceSample {

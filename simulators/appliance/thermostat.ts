@@ -30,6 +30,7 @@ import {
   type ApplianceSample,
   Modes,
   OFFLINE,
+  type RoomRange,
   refused,
   TAKEN,
   type Taken,
@@ -111,6 +112,8 @@ export class ThermostatUnit implements Unit {
   #coolTarget: number;
   /** The last change of weather or HVAC: from here the room follows one curve. */
   #anchor: { atMs: EpochMs; roomC: number };
+  /** Of the room since somebody last asked. */
+  #range: { lowC: number; highC: number };
   #sky: Sky;
   #restedMs: EpochMs = 0;
   #hvacMj = 0;
@@ -133,6 +136,7 @@ export class ThermostatUnit implements Unit {
     this.#heatTarget = device.heatTarget;
     this.#coolTarget = device.coolTarget;
     this.#anchor = { atMs: this.#timeMs, roomC: celsiusOf(device.roomF) };
+    this.#range = { lowC: this.#anchor.roomC, highC: this.#anchor.roomC };
     this.#sky = this.#skyAt(this.#timeMs);
     this.#modes.send(SET_EVENT[device.mode]);
     this.#modes.send(FAN_EVENT[device.fan]);
@@ -193,12 +197,25 @@ export class ThermostatUnit implements Unit {
     };
   }
 
+  drawnW(): number {
+    return this.#hvacW() + this.#fanW();
+  }
+
+  /** Between two anchors the room moves one way, so its extremes are at anchors or where it stands. */
+  takeRoom(): RoomRange {
+    const nowC = this.#roomC();
+    const { lowC, highC } = this.#range;
+    this.#range = { lowC: nowC, highC: nowC };
+    const range = { nowC, lowC: Math.min(lowC, nowC), highC: Math.max(highC, nowC) };
+    return { nowF: fahrenheitOf(nowC), lowF: fahrenheitOf(range.lowC), highF: fahrenheitOf(range.highC) };
+  }
+
   sample(): ApplianceSample {
     const nowMs = this.#settle();
     const { mode, fan } = this.#modes.view();
     const hasHeat = mode !== 'cool' && mode !== 'off';
     const hasCool = mode !== 'heat' && mode !== 'off';
-    const powerW = this.#hvacW() + this.#fanW();
+    const powerW = this.drawnW();
     return {
       state: {
         kind: 'thermostat',
@@ -261,7 +278,10 @@ export class ThermostatUnit implements Unit {
   }
 
   #anchorHere(): void {
-    this.#anchor = { atMs: this.#timeMs, roomC: this.#roomC() };
+    const roomC = this.#roomC();
+    this.#anchor = { atMs: this.#timeMs, roomC };
+    const { lowC, highC } = this.#range;
+    this.#range = { lowC: Math.min(lowC, roomC), highC: Math.max(highC, roomC) };
   }
 
   #meter(ms: number): void {
@@ -273,6 +293,7 @@ export class ThermostatUnit implements Unit {
   }
 
   #settle(): EpochMs {
+    this.#host.settle();
     const nowMs = this.#host.scheduler.nowMs();
     this.advance(nowMs);
     return nowMs;
@@ -288,6 +309,7 @@ export class ThermostatUnit implements Unit {
     if (before === 'ready' && (hvac === 'heating' || hvac === 'cooling')) this.#starts += 1;
     this.#host.note({ atMs: this.#timeMs, deviceId: this.deviceId, modes: this.#modes.value(), cause });
     this.#plan();
+    this.#host.changed();
     return true;
   }
 

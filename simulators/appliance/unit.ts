@@ -15,7 +15,21 @@ export interface Unit {
   sample(): ApplianceSample;
   /** As they stand where it was last advanced to. */
   registers(): ApplianceRegisters;
+  /**
+   * Mean AC power that it draws from where it stands to untilMs, or to the next change that it sees coming, whichever is
+   * first, whole [W]; an inverter draws none.
+   */
+  drawnW(untilMs: EpochMs): number;
+  /** The room where it was last advanced to, and its extremes since this was last asked; null for what has no room. */
+  takeRoom(): RoomRange | null;
   modes(): ModeValue;
+}
+
+/** [°F] */
+export interface RoomRange {
+  readonly nowF: number;
+  readonly lowF: number;
+  readonly highF: number;
 }
 
 /** "taken" says that the device follows it from now on; a refusal by the device carries its reason. */
@@ -76,6 +90,10 @@ export interface ApplianceNote {
 export interface UnitHost {
   readonly scheduler: Scheduler;
   readonly note: (note: ApplianceNote) => void;
+  /** Called before it moves to now: the bus it hangs on goes first, with the power that it drew until now. */
+  readonly settle: () => void;
+  /** Called when the power it draws may have changed. */
+  readonly changed: () => void;
 }
 
 export const TAKEN: Taken = { kind: 'taken' };

@@ -18,6 +18,7 @@ import {
   powerWanted,
   pvAt,
   pvAtBus,
+  settleLoads,
 } from './home.ts';
 import { ACTIONS, batteryMachine, type DeviceEvent, EVENT_TYPES, GUARDS } from './machine.ts';
 import { type ModeView, sampleOperation, viewOf } from './modeView.ts';
@@ -43,10 +44,14 @@ export interface Fleet extends FleetPort {
   setGrid(i: number, connected: boolean, cause?: string): void;
   /** The owner's consent to the storm mode. */
   setStormGuard(i: number, enabled: boolean, cause?: string): void;
+  /** Most power out of the site's meter, whole, ≥ 0 [W]; null: what the home was made with. PV gives way. */
+  setExportLimit(i: number, powerW: number | null): void;
   view(i: number): ModeView;
+  /** The power of an appliance at the bus of home i changes now; the home has been moved to now before. */
+  loadsChanged(i: number): void;
 }
 
-export interface FleetRegisters extends SiteRegisters {
+export interface FleetRegisters extends Required<SiteRegisters> {
   /** PV that the export limit or an outage kept off the bus [mJ]. */
   readonly curtailedMj: number;
   /** Load that went unserved in an outage [mJ]. */
@@ -116,9 +121,26 @@ class HomeFleet implements Fleet {
       const until = boundary < toMs ? boundary : toMs;
       moveHome(h, i, loadAt(h, profiles, i, step), pvAt(h, profiles, i, step), until - now);
       now = until;
+      if (until === boundary && this.hasLoads(i)) this.settleLoadsAt(i, boundary);
       step += 1;
     }
     this.timeMs[i] = now;
+  }
+
+  loadsChanged(i: number): void {
+    this.settleLoadsAt(i, this.settle(i));
+    this.watch(i);
+  }
+
+  private hasLoads(i: number): boolean {
+    return this.config.loads?.has(i) === true;
+  }
+
+  private settleLoadsAt(i: number, atMs: EpochMs): void {
+    const { startMs, stepMs, loads } = this.config;
+    if (loads === undefined) return;
+    const untilMs = startMs + (Math.floor((atMs - startMs) / stepMs) + 1) * stepMs;
+    settleLoads(this.homes, i, loads.settle(i, atMs, untilMs));
   }
 
   private profileEnds(toMs: EpochMs): Error {
@@ -200,12 +222,31 @@ class HomeFleet implements Fleet {
     return 'taken';
   }
 
+  keepReserve(i: number, reservePct: number, cause: string): 'taken' | 'offline' {
+    if (this.view(i).connection === 'offline') return 'offline';
+    this.setReserve(i, reservePct);
+    this.note(i, cause);
+    return 'taken';
+  }
+
   setLink(i: number, online: boolean, cause = online ? 'link up' : 'link down'): void {
     this.send(i, { type: online ? 'LINK_UP' : 'LINK_DOWN' }, cause);
   }
 
   setGrid(i: number, connected: boolean, cause = connected ? 'grid back' : 'grid lost'): void {
+    invariant(!this.hasLoads(i), `an outage of home ${i}, which has appliances: what they go without is not modelled`);
     this.send(i, { type: connected ? 'GRID_BACK' : 'GRID_LOST' }, cause);
+  }
+
+  setExportLimit(i: number, powerW: number | null): void {
+    const ok = powerW === null || (Number.isSafeInteger(powerW) && powerW >= 0);
+    if (!ok) {
+      const expected = 'a whole number of W, ≥ 0, or null';
+      throw inputError({ source: 'battery fleet', place: 'setExportLimit', value: show(powerW), expected });
+    }
+    this.settle(i);
+    this.homes.exportWMax[i] = powerW ?? this.device(i).exportWMax ?? Number.POSITIVE_INFINITY;
+    this.watch(i);
   }
 
   setStormGuard(i: number, enabled: boolean, cause = enabled ? 'storm guard enabled' : 'storm guard disabled'): void {
@@ -254,6 +295,7 @@ class HomeFleet implements Fleet {
       stormDischargeMj: valueIn(h.stormDischargeMj, i),
       curtailedMj: valueIn(h.curtailedMj, i),
       unservedMj: valueIn(h.unservedMj, i),
+      appliances: this.hasLoads(i) ? { evMj: valueIn(h.evMj, i), hvacMj: valueIn(h.hvacMj, i) } : null,
     };
   }
 

@@ -31,6 +31,23 @@ export interface FleetDevice {
   readonly exportWMax: number | null;
 }
 
+/**
+ * Loads at the buses of homes that follow no profile: vehicles that charge, heating and cooling. Their power is held from
+ * one edge of a step to the next, or to a change that they tell of (Fleet.loadsChanged); what they drew beyond it is
+ * settled there, so that the bus has their exact energy.
+ */
+export interface HomeLoads {
+  /** Held now, by home, whole, ≥ 0 [W]. */
+  readonly evW: Float64Array;
+  readonly hvacW: Float64Array;
+  has(i: number): boolean;
+  /**
+   * Moves the loads of home i to atMs and holds their mean power from there to untilMs.
+   * @returns what they drew since the call before beyond what was held, whole, of either sign [mJ]
+   */
+  settle(i: number, atMs: EpochMs, untilMs: EpochMs): { readonly evMj: number; readonly hvacMj: number };
+}
+
 export type ModeRecord = Extract<LogRecord, { readonly kind: 'device-mode' }>;
 
 export interface FleetConfig {
@@ -45,6 +62,7 @@ export interface FleetConfig {
   readonly onMode: (record: ModeRecord) => void;
   /** Plants a fault, for tests that must find it: the device follows grid commands during a storm. */
   readonly ruleOff?: { readonly stormGuardPrecedence: boolean };
+  readonly loads?: HomeLoads;
   /** 'table' (default) or one XState actor per device. */
   readonly executor?: 'table' | 'actors';
 }
@@ -125,6 +143,12 @@ export function makeHomeColumns(config: FleetConfig): HomeColumns {
     unservedMj: zeros(),
     importMj: zeros(),
     exportMj: zeros(),
+    evW: config.loads?.evW ?? zeros(),
+    hvacW: config.loads?.hvacW ?? zeros(),
+    evMj: zeros(),
+    hvacMj: zeros(),
+    edgeImportMj: zeros(),
+    edgeExportMj: zeros(),
     chargeMj: zeros(),
     dischargeMj: zeros(),
     dispatchedMj: zeros(),

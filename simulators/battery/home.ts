@@ -7,6 +7,10 @@ import { moveBattery } from './physics.ts';
  *
  *   grid = load − battery − pv       (+ import, − export)
  *
+ * The load is the household's and that of the appliances at the bus (HomeLoads), each with a register of its own. An
+ * appliance whose power is not constant in a step draws its mean, and at the step's end the meter takes the rest, netted
+ * with what flowed through it in the step (settleLoads).
+ *
  * What the battery wants follows from its mode and the net load; what it gives, from physics. PV that may not be
  * exported is curtailed. In an outage there is no grid: the battery carries what it can, surplus PV is curtailed and
  * load that nobody carries is not served. Registers are added up each on its own path, never one from the others.
@@ -41,6 +45,14 @@ export interface HomeColumns {
   readonly unservedMj: Float64Array;
   readonly importMj: Float64Array;
   readonly exportMj: Float64Array;
+  /** Appliances at the bus: power held now [W], and energy [mJ]. */
+  readonly evW: Float64Array;
+  readonly hvacW: Float64Array;
+  readonly evMj: Float64Array;
+  readonly hvacMj: Float64Array;
+  /** The meter at the last settlement of the appliances [mJ]. */
+  readonly edgeImportMj: Float64Array;
+  readonly edgeExportMj: Float64Array;
   readonly chargeMj: Float64Array;
   readonly dischargeMj: Float64Array;
   readonly dispatchedMj: Float64Array;
@@ -51,7 +63,8 @@ export interface HomeColumns {
 /** Index reads below are in range: the fleet checks i and the profiles' length before. */
 export function loadAt(h: HomeColumns, profiles: HomeProfiles, i: number, step: number): number {
   const row = profiles.load[h.loadProfile[i] as number] as Int32Array;
-  return Math.round((row[step] as number) * (h.loadScale[i] as number));
+  const household = Math.round((row[step] as number) * (h.loadScale[i] as number));
+  return household + (h.evW[i] as number) + (h.hvacW[i] as number);
 }
 
 export function pvAt(h: HomeColumns, profiles: HomeProfiles, i: number, step: number): number {
@@ -135,7 +148,11 @@ function meterHome(h: HomeColumns, i: number, loadW: number, pvW: number, batter
   if (servedW !== gridW + batteryW + busPvW) {
     throw new InvariantError(`bus of home ${i}: ${servedW} ≠ ${gridW} + ${batteryW} + ${busPvW} W`);
   }
-  h.loadMj[i] = (h.loadMj[i] as number) + servedW * ms;
+  const evW = h.evW[i] as number;
+  const hvacW = h.hvacW[i] as number;
+  h.loadMj[i] = (h.loadMj[i] as number) + (servedW - evW - hvacW) * ms;
+  if (evW > 0) h.evMj[i] = (h.evMj[i] as number) + evW * ms;
+  if (hvacW > 0) h.hvacMj[i] = (h.hvacMj[i] as number) + hvacW * ms;
   h.pvMj[i] = (h.pvMj[i] as number) + busPvW * ms;
   if (busPvW !== pvW) h.curtailedMj[i] = (h.curtailedMj[i] as number) + (pvW - busPvW) * ms;
   if (servedW !== loadW) h.unservedMj[i] = (h.unservedMj[i] as number) + (loadW - servedW) * ms;
@@ -148,4 +165,26 @@ function meterHome(h: HomeColumns, i: number, loadW: number, pvW: number, batter
     if (h.mode[i] === MODE.discharge) h.dispatchedMj[i] = (h.dispatchedMj[i] as number) + energy;
     if (h.stormActive[i] === 1) h.stormDischargeMj[i] = (h.stormDischargeMj[i] as number) + energy;
   }
+}
+
+/**
+ * Books what appliances drew beyond the power that was held for them, and begins the next stretch. The meter nets it with
+ * what flowed the other way since the last call, and takes the rest: no register falls below where it stood then.
+ */
+export function settleLoads(
+  h: HomeColumns,
+  i: number,
+  beyond: { readonly evMj: number; readonly hvacMj: number },
+): void {
+  h.evMj[i] = (h.evMj[i] as number) + beyond.evMj;
+  h.hvacMj[i] = (h.hvacMj[i] as number) + beyond.hvacMj;
+  const mj = beyond.evMj + beyond.hvacMj;
+  const [one, other] = mj >= 0 ? [h.importMj, h.exportMj] : [h.exportMj, h.importMj];
+  const edge = mj >= 0 ? h.edgeExportMj : h.edgeImportMj;
+  const size = Math.abs(mj);
+  const netted = Math.min(size, (other[i] as number) - (edge[i] as number));
+  other[i] = (other[i] as number) - netted;
+  one[i] = (one[i] as number) + size - netted;
+  h.edgeImportMj[i] = h.importMj[i] as number;
+  h.edgeExportMj[i] = h.exportMj[i] as number;
 }

@@ -1,5 +1,5 @@
 import { inputError, show } from '../../src/domain/errors.ts';
-import type { EpochMs } from '../../src/domain/units.ts';
+import { type EpochMs, MS_PER_DAY } from '../../src/domain/units.ts';
 import { PRIORITY, type Scheduler } from '../../src/ports/clock.ts';
 import type { DeviceControl, DeviceSample, FleetPort } from '../../src/ports/device.ts';
 import type { HttpHandler, HttpRequest, HttpResponse } from '../../src/ports/http.ts';
@@ -92,6 +92,8 @@ export interface Seat {
   stormEnabled: boolean;
   readonly alerts: Set<string>;
   shown: DeviceSample | null;
+  /** The reserve that the device has yet to hear of. */
+  reservePct: number | null;
   /** Uploaded, but not yet to be seen. */
   coming: DeviceSample | null;
   comingMs: EpochMs;
@@ -123,6 +125,10 @@ export interface CloudBase {
   drawDelayMs(seat: Seat): number;
   drawFailure(seat: Seat): boolean;
   send(seat: Seat, control: DeviceControl): 'taken' | 'offline';
+  /** Tells the device the owner's reserve now. */
+  tellReserve(seat: Seat, reservePct: number): 'taken' | 'offline';
+  /** Has the device told the owner's reserve after the delay of a command, again and again while it is offline. */
+  setReserve(seat: Seat, reservePct: number): void;
   note(seat: Seat, what: CloudNote['what'], detail: string): void;
 }
 
@@ -171,6 +177,27 @@ export function createCloudBase(oem: BatteryOem, options: CloudOptions): CloudBa
       PRIORITY.world,
     );
   };
+  const tellReserve = (seat: Seat, reservePct: number): 'taken' | 'offline' => {
+    const cause = `reserve ${reservePct} %`;
+    if (!seat.swallow.chance(behaviour.swallowRatio)) return fleet.keepReserve(seat.device, reservePct, cause);
+    note(seat, 'swallowed', cause);
+    return 'taken';
+  };
+  /** The newest one only, and for RESERVE_RETRIES_MS. */
+  const pushReserve = (seat: Seat, reservePct: number, delayMs: number, untilMs: EpochMs): void => {
+    const attempt = (): void => {
+      if (seat.reservePct !== reservePct) return;
+      if (tellReserve(seat, reservePct) === 'taken') {
+        seat.reservePct = null;
+        return note(seat, 'delivered', `reserve ${reservePct} %`);
+      }
+      const retryMs = Math.max(1_000, behaviour.deliveryRetryMs);
+      if (scheduler.nowMs() + retryMs <= untilMs) return pushReserve(seat, reservePct, retryMs, untilMs);
+      seat.reservePct = null;
+      note(seat, 'delivery-failed', `reserve ${reservePct} %`);
+    };
+    scheduler.at(scheduler.nowMs() + delayMs, attempt, PRIORITY.world);
+  };
   startUploads(scheduler, fleet, seats, () => behaviour);
   const gate = createGate(scheduler, () => behaviour);
   return {
@@ -196,9 +223,17 @@ export function createCloudBase(oem: BatteryOem, options: CloudOptions): CloudBa
       note(seat, 'swallowed', control.cause);
       return 'taken';
     },
+    tellReserve,
+    setReserve: (seat, reservePct) => {
+      seat.reservePct = reservePct;
+      pushReserve(seat, reservePct, drawDelayMs(seat), scheduler.nowMs() + RESERVE_RETRIES_MS);
+    },
     note,
   };
 }
+
+/** A device that is offline hears of its reserve for so long; then the cloud gives it up. Assumed. */
+const RESERVE_RETRIES_MS = MS_PER_DAY;
 
 function delayOf(draw: RandomStream, b: Behaviour): number {
   const tail = draw.chance(b.commandTailRatio);
@@ -222,6 +257,7 @@ function makeSeat(oem: BatteryOem, d: CloudDevice, random: RandomSource): Seat {
     stormEnabled: d.stormGuardEnabled,
     alerts: new Set(),
     shown: null,
+    reservePct: null,
     coming: null,
     comingMs: 0,
     optedOut: false,

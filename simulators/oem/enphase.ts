@@ -16,7 +16,8 @@ import { phaseOf, type TimedCommand, TimedCommands, type TimedSpec } from './tim
  * overlapping event refused without superseded.
  * Assumed by us: what a partial overlap does to the older event (it is cut at the new start); the order of the
  * application states; that a site's reads need no enrollment (its owner connected it); GET live_status, which stands for
- * one message of the live-data stream; 429 at all. DELETE answers when it is accepted.
+ * one message of the live-data stream; 429 at all. DELETE answers when it is accepted. From memory of the Monitoring API
+ * v4: PUT battery_settings with reserve_soc; it shows what the gateway reported last.
  * Left out: vpp_ids, PV, HP and EVSE events, forecast, webhooks, unenrollment.
  */
 export interface EnphaseCloud extends OemCloud {
@@ -83,9 +84,10 @@ function handle(ctx: EnphaseCtx, request: HttpRequest): HttpResponse {
   if (!base.isAuthorised(request)) return fail(401, 'Authorization is not provided or invalid');
   if (first === 'api' && version === 'v2' && group === 'events') return eventRoute(ctx, request, id);
   if (first === 'api' && version === 'v1' && group === 'applications') return applicationRoute(ctx, request, id);
-  if (first === 'api' && version === 'v1' && group === 'systems' && request.method === 'GET') {
-    const seat = base.seat(id ?? '');
-    if (seat !== undefined) return systemRoute(ctx, seat, leaf);
+  const seat = first === 'api' && version === 'v1' && group === 'systems' ? base.seat(id ?? '') : undefined;
+  if (seat !== undefined && request.method === 'GET') return systemRoute(ctx, seat, leaf);
+  if (seat !== undefined && request.method === 'PUT' && leaf === 'battery_settings') {
+    return putBatterySettings(ctx, request, seat);
   }
   return fail(404, 'Requested resource Not Found');
 }
@@ -313,6 +315,15 @@ function systemRoute(ctx: EnphaseCtx, seat: Seat, leaf: string | undefined): Htt
     default:
       return fail(404, 'Requested resource Not Found');
   }
+}
+
+function putBatterySettings(ctx: EnphaseCtx, request: HttpRequest, seat: Seat): HttpResponse {
+  const pct = readObject(request.body)?.reserve_soc;
+  if (typeof pct !== 'number' || !Number.isInteger(pct) || pct < 0 || pct > 100) {
+    return fail(422, 'reserve_soc should be a whole number from 0 to 100');
+  }
+  ctx.base.setReserve(seat, pct);
+  return json(200, { system_id: siteId(seat), reserve_soc: pct });
 }
 
 const BATTERY_MODE = {

@@ -167,6 +167,7 @@ function siteRoute(
     return json(200, { profiles: latest.map((p) => profileBody(ctx, p)) });
   }
   if (leaf === 'profiles' && request.method === 'POST') return createProfile(ctx, request, seat);
+  if (leaf === 'settings' && request.method === 'PUT') return putSettings(ctx, request, seat);
   if (leaf === 'enrollments' && (isGet || request.method === 'POST')) {
     if (!ctx.options.programs.some((p) => p.programId === id)) return fail(404, 'Not Found', 'no such program');
     return json(200, { siteId: seat.id, programId: id, status: 'approved' });
@@ -189,6 +190,14 @@ function statusBody(ctx: Ctx, seat: Seat): HttpResponse {
     weatherGuard: { enabled: seat.stormEnabled, active: seat.alerts.size > 0 },
     activeProfileId: ctx.profiles.of(seat).find((p) => isOpen(p, nowMs) && p.spec.startMs <= nowMs)?.id ?? null,
   });
+}
+
+/** What the device reports stays in the status until it has heard of it. */
+function putSettings(ctx: Ctx, request: HttpRequest, seat: Seat): HttpResponse {
+  const pct = readObject(request.body)?.backupReservePct;
+  if (!isIn(pct, 0, 100)) return fail(422, 'Unprocessable Content', 'backupReservePct: 0 to 100 expected');
+  ctx.base.setReserve(seat, pct);
+  return json(200, { siteId: seat.id, backupReservePct: pct });
 }
 
 function createProfile(ctx: Ctx, request: HttpRequest, seat: Seat): HttpResponse {

@@ -23,7 +23,8 @@ import { isRecord, json, readObject, routeOf } from './http.ts';
  *
  * What settings make the device do is ASSUMED (`follow` below), after TextureHQ/docs, commands (read): "Time of use"
  * with a price peak written over the whole day discharges for the grid, as much as the battery gives, when the export
- * rule is battery_ok; a trough charges up to the reserve; a reserve at the present charge holds it there.
+ * rule is battery_ok; a trough charges up to the reserve; a reserve at the present charge holds it there. A reserve that
+ * stands with the owner's own prices is the device's reserve; that of a peak or a trough only bounds it.
  * Settings are synchronised: a device that was not reached is told later, when it is.
  */
 export interface TeslaCloud extends OemCloud {
@@ -46,6 +47,8 @@ interface Site {
   schedule: unknown;
   timer: TimerHandle | null;
   applied: string;
+  /** The reserve that the device keeps, as far as the cloud knows [%]. */
+  keptPct: number;
 }
 
 interface Ctx {
@@ -58,7 +61,7 @@ export function createTeslaCloud(options: CloudOptions): TeslaCloud {
   const base = createCloudBase('tesla', options);
   const sites = new Map<Seat, Site>();
   for (const seat of base.seats) {
-    sites.set(seat, { own: null, settings: null, schedule: [], timer: null, applied: '' });
+    sites.set(seat, { own: null, settings: null, schedule: [], timer: null, applied: '', keptPct: 0 });
   }
   const ctx: Ctx = { base, options, sites };
   return {
@@ -147,6 +150,7 @@ function settingsOf(ctx: Ctx, seat: Seat, site: Site): TeslaSettings | null {
   };
   site.settings = site.own;
   site.applied = signature({ mode: 'reset' });
+  site.keptPct = site.own.reservePct;
   return site.settings;
 }
 
@@ -284,10 +288,14 @@ export function follow(own: TeslaSettings, now: TeslaSettings, socPct: number): 
     return { mode: 'charge', reservePctMax: now.reservePct };
   }
   if (now.reservePct <= own.reservePct) return { mode: 'reset' };
-  if (now.reservePct > socPct + HOLD_PCT && !now.gridChargeOff)
-    return { mode: 'charge', reservePctMax: now.reservePct };
+  if (now.reservePct > socPct + HOLD_PCT)
+    return now.gridChargeOff ? { mode: 'reset' } : { mode: 'charge', reservePctMax: now.reservePct };
   return now.reservePct >= socPct - HOLD_PCT ? { mode: 'idle' } : { mode: 'reset' };
 }
+
+/** The floor that the device keeps under these settings, whatever it does [%]. */
+const keptPctOf = (own: TeslaSettings, now: TeslaSettings): number =>
+  now.mode === 'self_consumption' || now.price === 'own' ? now.reservePct : own.reservePct;
 
 /** A reserve this near to the charge holds it [%]: the charge that was read is minutes old. */
 const HOLD_PCT = 5;
@@ -312,8 +320,11 @@ function tell(ctx: Ctx, seat: Seat, site: Site, spentMs: number): void {
   site.timer = null;
   if (site.own === null || site.settings === null) return;
   const socPct = ctx.base.sampleOf(seat)?.state.chargePercentage ?? 0;
+  const keptPct = keptPctOf(site.own, site.settings);
+  const isKept = keptPct === site.keptPct || ctx.base.tellReserve(seat, keptPct) === 'taken';
+  if (isKept) site.keptPct = keptPct;
   const wanted = follow(site.own, site.settings, socPct);
-  if (signature(wanted) === site.applied) return;
+  if (isKept && signature(wanted) === site.applied) return;
   const cause = `settings ${site.settings.mode}, ${site.settings.price} price, reserve ${site.settings.reservePct} %`;
   const control: DeviceControl = {
     powerW: null,
@@ -324,7 +335,7 @@ function tell(ctx: Ctx, seat: Seat, site: Site, spentMs: number): void {
     ...wanted,
     cause,
   };
-  if (ctx.base.send(seat, control) === 'taken') {
+  if (isKept && ctx.base.send(seat, control) === 'taken') {
     site.applied = signature(wanted);
     ctx.base.note(seat, 'delivered', cause);
     return;

@@ -24,6 +24,8 @@ export interface SiteRegisters {
   /** Time in an active storm [ms] and discharge in it [mJ]. */
   readonly stormMs: number;
   readonly stormDischargeMj: number;
+  /** At the bus beside the household's load [mJ]; null or absent: the site has none. */
+  readonly appliances?: { readonly evMj: number; readonly hvacMj: number } | null;
 }
 
 /** The records of one interval from two readings of the same registers. */
@@ -35,7 +37,7 @@ export function intervalOf(at: {
   readonly to: SiteRegisters;
 }): MeterInterval {
   const { siteId, startMs, endMs, from, to } = at;
-  return {
+  const interval: MeterInterval = {
     kind: 'meter',
     siteId,
     startMs,
@@ -55,6 +57,9 @@ export function intervalOf(at: {
     stormMs: to.stormMs - from.stormMs,
     stormDischargeMj: to.stormDischargeMj - from.stormDischargeMj,
   };
+  if (to.appliances == null || from.appliances == null) return interval;
+  const evMj = to.appliances.evMj - from.appliances.evMj;
+  return { ...interval, evMj, hvacMj: to.appliances.hvacMj - from.appliances.hvacMj };
 }
 
 export interface SiteMeter {
@@ -101,7 +106,7 @@ export function readingOf(at: {
 }
 
 export interface LedgerResidual {
-  /** import − export + discharge − charge + pv − load at the site's bus [mJ]. */
+  /** import − export + discharge − charge + pv − load − ev − hvac at the site's bus [mJ]. */
   readonly acMj: number;
   /** charge − chargeLoss − discharge − dischargeLoss − standby − (storedEnd − storedStart) [mJ]. */
   readonly batteryMj: number;
@@ -110,7 +115,7 @@ export interface LedgerResidual {
 /** What an interval's two ledgers leave over; both are exactly 0 for a sound record. */
 export function ledgerResidual(m: MeterInterval): LedgerResidual {
   return {
-    acMj: m.importMj - m.exportMj + m.dischargeMj - m.chargeMj + m.pvMj - m.loadMj,
+    acMj: m.importMj - m.exportMj + m.dischargeMj - m.chargeMj + m.pvMj - m.loadMj - (m.evMj ?? 0) - (m.hvacMj ?? 0),
     batteryMj:
       m.chargeMj - m.chargeLossMj - m.dischargeMj - m.dischargeLossMj - m.standbyMj - (m.storedEndMj - m.storedStartMj),
   };

@@ -2,15 +2,9 @@ import { z } from 'zod';
 import type { ApplianceCommandEntry, ApplianceEntry } from '../core/applianceState.ts';
 import type { CoreState } from '../core/state.ts';
 import type { ApplianceObservation } from '../core/telemetry.ts';
-import {
-  APPLIANCE_COMMANDS,
-  type ApplianceInput,
-  type ApplianceSlug,
-  type ApplianceState,
-  commandsOf,
-  type InputField,
-} from '../domain/appliance.ts';
+import { type ApplianceState, commandsOf, type InputField } from '../domain/appliance.ts';
 import type { Fact } from '../domain/fact.ts';
+import { SETTINGS, type Setting, type SettingSlug } from '../domain/setting.ts';
 import { isoUtc } from '../domain/time.ts';
 import type { EpochMs } from '../domain/units.ts';
 import * as s from './schemas.ts';
@@ -19,7 +13,7 @@ import type { Service } from './service.ts';
 /**
  * Chargers, vehicles, thermostats and inverters on the wire. Fields of the states are those of the domain
  * (src/domain/appliance.ts names their source), instants are RFC 3339 under names that end in At or Date; schemas of
- * commands are made from APPLIANCE_COMMANDS.
+ * settings are made from SETTINGS, that of the reserve of batteries among them.
  */
 interface Caller {
   readonly workspaceId: string;
@@ -53,6 +47,7 @@ export const applianceSchema = z.strictObject({
   referenceId: z.nullable(z.string()),
   manufacturer: z.string(),
   model: z.string(),
+  chargeWMax: z.nullable(z.number()),
   manufacturerDeviceId: z.string(),
   connection: z.literal('oem'),
   tags: z.array(z.string()),
@@ -72,6 +67,7 @@ export function applianceView(entry: ApplianceEntry, observation: ApplianceObser
     referenceId: appliance.referenceId ?? null,
     manufacturer: appliance.manufacturer,
     model: appliance.model,
+    chargeWMax: appliance.chargeWMax ?? null,
     manufacturerDeviceId: appliance.source.vendorDeviceId,
     connection: appliance.source.kind,
     tags: appliance.tags,
@@ -145,15 +141,11 @@ function fieldSchema(field: InputField): z.ZodType {
   return field.nullable ? z.nullable(bounded) : bounded;
 }
 
-/** The input of a command, as its row of APPLIANCE_COMMANDS has it. */
-export function inputSchema(slug: ApplianceSlug): z.ZodType<ApplianceInput['input']> {
-  const fields = APPLIANCE_COMMANDS[slug].fields.map((f) => [
-    f.name,
-    f.required ? fieldSchema(f) : z.optional(fieldSchema(f)),
-  ]);
-  return z.strictObject(Object.fromEntries(fields)) as unknown as z.ZodType<ApplianceInput['input']>;
+/** The input of a setting, as its row of SETTINGS has it. */
+export function inputSchema(slug: SettingSlug): z.ZodType<Setting['input']> {
+  const fields = SETTINGS[slug].fields.map((f) => [f.name, f.required ? fieldSchema(f) : z.optional(fieldSchema(f))]);
+  return z.strictObject(Object.fromEntries(fields)) as unknown as z.ZodType<Setting['input']>;
 }
 
 /** The table pairs each slug with its input; what the schema of a slug let through is the input of that slug. */
-export const settingOf = (slug: ApplianceSlug, input: ApplianceInput['input']): ApplianceInput =>
-  ({ slug, input }) as ApplianceInput;
+export const settingOf = (slug: SettingSlug, input: Setting['input']): Setting => ({ slug, input }) as Setting;

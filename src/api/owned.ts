@@ -1,5 +1,6 @@
 import type { CoreState, DeviceEntry, EventEntry, Resource } from '../core/state.ts';
 import type { Customer, Site } from '../domain/device.ts';
+import type { Group } from '../domain/group.ts';
 import type { Program } from '../domain/program.ts';
 import { notFound } from './problems.ts';
 
@@ -28,6 +29,12 @@ export function ownCustomer({ state, workspaceId }: Caller, customerId: string):
   const customer = state.customers.get(customerId);
   if (customer?.workspaceId !== workspaceId) throw notFound('customer', customerId);
   return customer;
+}
+
+export function ownGroup({ state, workspaceId }: Caller, groupId: string): Group {
+  const group = state.groups.get(groupId);
+  if (group?.workspaceId !== workspaceId) throw notFound('group', groupId);
+  return group;
 }
 
 export function ownProgram({ state, workspaceId }: Caller, programId: string): Program {

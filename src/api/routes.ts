@@ -7,6 +7,7 @@ import { destinationRoutes } from './routes/destinations.ts';
 import { eventRoutes } from './routes/events.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { gridRoutes } from './routes/grid.ts';
+import { metricRoutes } from './routes/metrics.ts';
 import { openRoutes } from './routes/open.ts';
 import { programRoutes } from './routes/programs.ts';
 import { recordRoutes } from './routes/records.ts';
@@ -29,5 +30,6 @@ export const ROUTES: readonly Route[] = [
   ...eventRoutes,
   ...destinationRoutes,
   ...recordRoutes,
+  ...metricRoutes,
   ...clockRoutes,
 ];

@@ -6,6 +6,7 @@ import type { ApplianceState } from '../domain/appliance.ts';
 import type { BatteryState } from '../domain/battery.ts';
 import type { OutboxEvent } from '../domain/destination.ts';
 import type { Fact } from '../domain/fact.ts';
+import type { Metric, MetricRange, MetricWindow } from '../domain/metric.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { RawPoint } from '../ports/field.ts';
 import type { JournalEntry, StoredReply } from '../ports/journal.ts';
@@ -83,9 +84,9 @@ export interface TelemetryHistory {
   windows(request: {
     readonly deviceIds: readonly string[];
     readonly metric: Metric;
-    readonly range: TimeRange;
+    readonly range: MetricRange;
     readonly windowMs: number;
-  }): readonly { readonly deviceId: string; readonly startMs: EpochMs; readonly value: number }[];
+  }): readonly (MetricWindow & { readonly deviceId: string })[];
 }
 
 export interface TimeRange {
@@ -94,9 +95,6 @@ export interface TimeRange {
   /** The newest so many. */
   readonly limit: number;
 }
-
-/** Energy of a window [Wh]; storage is the stored energy at the end of it [Wh]. */
-export type Metric = 'charged' | 'discharged' | 'imported' | 'exported' | 'storage';
 
 /** Webhook deliveries, as far as a workspace may see and steer them. */
 export interface Deliveries {

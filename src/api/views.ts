@@ -4,7 +4,9 @@ import type { Observation } from '../core/telemetry.ts';
 import type { BatteryState } from '../domain/battery.ts';
 import type { CommandInput } from '../domain/command.ts';
 import type { Customer, Device, Site, Workspace } from '../domain/device.ts';
+import { BATTERY_SLUG } from '../domain/order.ts';
 import type { Program } from '../domain/program.ts';
+import { settingsOf } from '../domain/setting.ts';
 import { isoUtc } from '../domain/time.ts';
 import { wireInstant } from './schemas.ts';
 
@@ -65,9 +67,9 @@ export function batteryStateView({ sampledAtMs, ...state }: BatteryState) {
   return { ...state, createdAt: isoUtc(sampledAtMs) };
 }
 
-export const BATTERY_SLUG = 'battery:set-operating-mode';
 const BATTERY_COMMANDS = [
   { slug: BATTERY_SLUG, description: 'Charges, discharges, idles, or goes back to what the owner set.' },
+  ...settingsOf('battery').map(({ slug, description }) => ({ slug, description })),
 ];
 
 export const deviceSchema = z.strictObject({

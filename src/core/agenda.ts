@@ -1,4 +1,4 @@
-import type { ApplianceSlug } from '../domain/appliance.ts';
+import type { SettingSlug } from '../domain/setting.ts';
 import type { EpochMs } from '../domain/units.ts';
 
 /** Something the core has to look at when its time comes. Entries are not taken back: a due entry checks what still holds. */
@@ -17,7 +17,7 @@ export type AgendaItem =
   | {
       readonly kind: 'appliance-restore';
       readonly deviceId: string;
-      readonly slug: ApplianceSlug;
+      readonly slug: SettingSlug;
       readonly restoreOf: string;
     }
   /** atMs: the time of the rule that this entry is for. */
@@ -27,6 +27,7 @@ export type AgendaItem =
   | { readonly kind: 'approval-end'; readonly approvalId: string }
   /** sinceMs: when the device went out of reach. */
   | { readonly kind: 'alert-check'; readonly deviceId: string; readonly sinceMs: EpochMs }
+  | { readonly kind: 'silence-check'; readonly deviceId: string }
   /** Key of the enrollment in the state. */
   | { readonly kind: 'enrollment-check'; readonly enrollmentKey: string };
 
@@ -50,7 +51,7 @@ export class Agenda {
   #heap: Entry[] = [];
   #seq = 0;
   /** Commands that have ended: what stands here for them is passed over, and cleared up when it is the larger part. */
-  readonly #ended = new Set<string>();
+  #ended = new Set<string>();
 
   add(atMs: EpochMs, item: AgendaItem): void {
     this.#rise({ atMs, seq: this.#seq++, item });
@@ -74,6 +75,30 @@ export class Agenda {
   saved(): SavedAgenda {
     const entries = this.#heap.filter((e) => !this.#isOver(e.item)).sort((a, b) => (before(a, b) ? -1 : 1));
     return { seq: this.#seq, entries };
+  }
+
+  /** As it is now. What is added to either is not in the other. */
+  copy(): Agenda {
+    const agenda = new Agenda();
+    agenda.#seq = this.#seq;
+    agenda.#heap = this.#heap.slice();
+    agenda.#ended = new Set(this.#ended);
+    return agenda;
+  }
+
+  /** What saved() gives, a piece at a time; what was read is gone from here. */
+  drained(): { readonly seq: number; readonly entries: Iterable<Entry> } {
+    return { seq: this.#seq, entries: this.#drain() };
+  }
+
+  *#drain(): Generator<Entry> {
+    for (;;) {
+      this.#passOver();
+      const first = this.#heap[0];
+      if (first === undefined) return;
+      yield first;
+      this.#drop();
+    }
   }
 
   static restored({ seq, entries }: SavedAgenda): Agenda {

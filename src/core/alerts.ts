@@ -14,17 +14,18 @@ import { isoUtc } from '../domain/time.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import type { Context } from './context.ts';
 import type { Effect } from './input.ts';
-import { type CoreState, type DeviceEntry, enrollmentKey } from './state.ts';
-import { feederLoadingOf, loadingOf } from './topology.ts';
+import { type CoreState, enrollmentKey } from './state.ts';
 
 /**
- * Alerts at work: rules look at each fact as it is recorded, and at the loading of transformers as samples come in. What
- * they open and resolve are facts of their own. One alert at a time per type and subject bounds their number by the
+ * Alerts at work: rules look at each fact as it is recorded; those that look at samples are in loadAlerts.ts, and
+ * checkSilence here. What they open and resolve are facts of their own. One alert at a time per type and subject bounds their number by the
  * number of devices, sites and transformers; resolved ones are kept up to RESOLVED_ALERTS_MAX, the journal has the rest.
  */
 export interface AlertSettings {
   /** A device behind a cloud may be out of reach for so long [ms]. */
   readonly unreachableMs: number;
+  /** A charger, vehicle, thermostat or inverter may send no sample for so long [ms]; its cloud may call it online. */
+  readonly silentMs: number;
   /** A site behind DNP3 may be without link for so long [ms]. */
   readonly linkDownMs: number;
   /** Loading ÷ rating above which an overload is critical, above which it is a warning, and below which it is over. */
@@ -42,6 +43,7 @@ export interface AlertSettings {
 /** Figures are assumed, but for the ratios of loading: 100 % is the nameplate. */
 export const DEFAULT_ALERTS: AlertSettings = {
   unreachableMs: 15 * MS_PER_MIN,
+  silentMs: 30 * MS_PER_MIN, // two updates at the slower of the two paces that the reference names, 5 and 15 min
   linkDownMs: MS_PER_MIN,
   overloadRatio: 1,
   highLoadRatio: 0.8,
@@ -153,18 +155,29 @@ export function applyAlert(state: CoreState, fact: AlertFact, atMs: EpochMs): vo
 
 /** What rules remember between facts: since when a device is out of reach, and its commands in a row without effect. */
 export function noteForAlerts(state: CoreState, fact: Fact, atMs: EpochMs, rules: AlertSettings | null): void {
-  if (fact.type === 'device.reachable') return noteReach(state, fact, atMs, rules);
-  if (fact.type !== 'command.ended') return;
-  const deviceId = state.commands.get(fact.commandId)?.command.deviceId;
+  if (fact.type === 'device.reachable' || fact.type === 'appliance.reachable') {
+    return noteReach(state, fact, atMs, rules);
+  }
+  if (fact.type === 'appliance.connected') {
+    if (rules === null) return;
+    const { deviceId } = fact.appliance;
+    return state.agenda.add(atMs + rules.silentMs, { kind: 'silence-check', deviceId });
+  }
+  if (fact.type !== 'command.ended' && fact.type !== 'appliance.command-ended') return;
+  const deviceId = commandOf(state, fact.commandId)?.deviceId;
   if (deviceId === undefined) return;
   const { reason } = fact.outcome;
   if (reason === 'no_effect') state.noEffectRuns.set(deviceId, (state.noEffectRuns.get(deviceId) ?? 0) + 1);
   if (reason === 'effect_seen' || reason === 'effect_partly_seen') state.noEffectRuns.delete(deviceId);
 }
 
+/** Whose a command is, of a battery or of another device; their numbers are one row. */
+const commandOf = (state: CoreState, commandId: string) =>
+  (state.commands.get(commandId) ?? state.applianceCommands.get(commandId))?.command;
+
 function noteReach(
   state: CoreState,
-  fact: Extract<Fact, { type: 'device.reachable' }>,
+  fact: Extract<Fact, { type: 'device.reachable' | 'appliance.reachable' }>,
   atMs: EpochMs,
   rules: AlertSettings | null,
 ): void {
@@ -193,11 +206,13 @@ export function watchFact(ctx: Context, fact: Fact): void {
   if (rules === null) return;
   switch (fact.type) {
     case 'device.reachable':
+    case 'appliance.reachable':
       return onReach(ctx, fact.deviceId, fact.reachable);
     case 'device.storm':
       return onStorm(ctx, fact.deviceId, fact.active);
     case 'command.ended':
-      return onCommandEnded(ctx, rules, fact.commandId);
+    case 'appliance.command-ended':
+      return onCommandEnded(ctx, rules, fact);
     case 'undo.sent':
       return fact.what === 'emergency-stop' ? onStop(ctx, fact.deviceId, fact.why) : undefined;
     case 'stop.released':
@@ -230,23 +245,33 @@ export function watchFact(ctx: Context, fact: Fact): void {
 const device = (id: string): AlertSubject => ({ kind: 'device', id });
 
 function onReach(ctx: Context, deviceId: string, reachable: boolean): void {
-  const entry = ctx.state.devices.get(deviceId);
-  if (entry === undefined || !reachable) return;
-  const { isSite, subject } = reachOf(entry);
+  const known = reachOf(ctx.state, deviceId);
+  if (known === null || !reachable) return;
+  const { isSite, subject } = known;
   clearAlert(ctx, 'COMMUNICATIONS', subject, isSite ? 'link-down' : 'unreachable', 'it can be reached again');
 }
 
-function reachOf({ device: d }: DeviceEntry): { readonly isSite: boolean; readonly subject: AlertSubject } {
-  const isSite = d.source.kind === 'dnp3';
-  return { isSite, subject: isSite ? { kind: 'site', id: d.siteId } : device(d.deviceId) };
+interface Reach {
+  readonly workspaceId: string;
+  readonly siteId: string;
+  readonly isSite: boolean;
+  readonly subject: AlertSubject;
+}
+
+/** Of a device of any kind; null = there is none. */
+function reachOf(state: CoreState, deviceId: string): Reach | null {
+  const known = state.devices.get(deviceId)?.device ?? state.appliances.get(deviceId)?.appliance;
+  if (known === undefined) return null;
+  const { workspaceId, siteId, source } = known;
+  const isSite = source.kind === 'dnp3';
+  return { workspaceId, siteId, isSite, subject: isSite ? { kind: 'site', id: siteId } : device(deviceId) };
 }
 
 /** A device went out of reach some time ago; is it still? */
 export function checkReach(ctx: Context, deviceId: string, sinceMs: EpochMs): void {
-  const entry = ctx.state.devices.get(deviceId);
-  if (entry === undefined || ctx.state.unreachableSince.get(deviceId) !== sinceMs) return;
-  const { isSite, subject } = reachOf(entry);
-  const { workspaceId, siteId } = entry.device;
+  const known = reachOf(ctx.state, deviceId);
+  if (known === null || ctx.state.unreachableSince.get(deviceId) !== sinceMs) return;
+  const { isSite, subject, workspaceId, siteId } = known;
   openAlert(ctx, {
     workspaceId,
     severity: isSite ? 'CRITICAL' : 'WARNING',
@@ -258,6 +283,39 @@ export function checkReach(ctx: Context, deviceId: string, sinceMs: EpochMs): vo
       : `${deviceId} cannot be reached since ${isoUtc(sinceMs)}`,
     evidence: { deviceId, sinceMs, forMs: ctx.nowMs - sinceMs },
   });
+}
+
+/**
+ * A charger, vehicle, thermostat or inverter: is its newest sample too old? Counted from the core's start at the earliest,
+ * because samples are not kept over a restart.
+ * @returns when to look again; null = never
+ */
+export function checkSilence(ctx: Context, deviceId: string): EpochMs | null {
+  const rules = ctx.settings.alerts;
+  const known = reachOf(ctx.state, deviceId);
+  if (rules === null || known === null) return null;
+  const lastMs = ctx.telemetry.appliances.get(deviceId)?.state.sampledAtMs ?? null;
+  const sinceMs = Math.max(lastMs ?? Number.NEGATIVE_INFINITY, ctx.telemetry.startedMs ?? ctx.nowMs);
+  if (ctx.nowMs < sinceMs + rules.silentMs) return sinceMs + rules.silentMs;
+  openAlert(ctx, {
+    workspaceId: known.workspaceId,
+    severity: 'WARNING',
+    type: 'COMMUNICATIONS',
+    rule: 'stale-telemetry',
+    subject: known.subject,
+    text: `${deviceId} has sent no sample since ${lastMs === null ? 'it is waited for' : isoUtc(lastMs)}`,
+    evidence: { deviceId, lastSampleMs: lastMs, forMs: ctx.nowMs - sinceMs },
+  });
+  return ctx.nowMs + rules.silentMs;
+}
+
+/** A new sample came in: if it is fresh the silence is over, and what it had hidden is looked at again. */
+export function endSilence(ctx: Context, deviceId: string, sampledAtMs: EpochMs): void {
+  const rules = ctx.settings.alerts;
+  if (rules === null || ctx.nowMs - sampledAtMs >= rules.silentMs) return;
+  clearAlert(ctx, 'COMMUNICATIONS', device(deviceId), 'stale-telemetry', 'it sends samples again');
+  const sinceMs = ctx.state.unreachableSince.get(deviceId);
+  if (sinceMs !== undefined && ctx.nowMs - sinceMs >= rules.unreachableMs) checkReach(ctx, deviceId, sinceMs);
 }
 
 function isEnrolled(state: CoreState, deviceId: string): boolean {
@@ -284,11 +342,16 @@ function onStorm(ctx: Context, deviceId: string, active: boolean): void {
   });
 }
 
-function onCommandEnded(ctx: Context, rules: AlertSettings, commandId: string): void {
-  const command = ctx.state.commands.get(commandId);
+function onCommandEnded(
+  ctx: Context,
+  rules: AlertSettings,
+  fact: Extract<Fact, { type: 'command.ended' | 'appliance.command-ended' }>,
+): void {
+  const { commandId } = fact;
+  const command = commandOf(ctx.state, commandId);
   if (command === undefined) return;
-  const { deviceId, workspaceId } = command.command;
-  const reason = command.outcome?.reason;
+  const { deviceId, workspaceId } = command;
+  const { reason } = fact.outcome;
   if (reason === 'effect_seen') {
     return clearAlert(ctx, 'HARDWARE_FAULT', device(deviceId), 'no-effect', `${commandId} had its effect`);
   }
@@ -354,7 +417,7 @@ function onPerformance(ctx: Context, rules: AlertSettings, eventId: string, p: D
   });
 }
 
-const percent = (ratio: number): string => `${Math.round(ratio * 100)} %`;
+export const percent = (ratio: number): string => `${Math.round(ratio * 100)} %`;
 
 // --- approvals that end during an event ---
 
@@ -410,55 +473,4 @@ function endCoverage(ctx: Context, eventId: string): void {
     const open = openOne(ctx.state, 'SAFETY', subject);
     if (open?.evidence.eventId === eventId) clearAlert(ctx, 'SAFETY', subject, 'approval-ends', `${eventId} is over`);
   }
-}
-
-// --- loading ---
-
-/** A sample or meter interval of a site came in: what is above it is looked at, if it was not a moment ago. */
-export function watchLoading(ctx: Context, siteId: string): void {
-  const rules = ctx.settings.alerts;
-  const transformerId = ctx.state.transformerOfSite.get(siteId);
-  const transformer = transformerId === undefined ? undefined : ctx.state.transformers.get(transformerId);
-  if (rules === null || transformer === undefined) return;
-  const { workspaceId, feederId } = transformer;
-  judgeLoading(ctx, rules, workspaceId, { kind: 'transformer', id: transformer.transformerId });
-  if (feederId !== null) judgeLoading(ctx, rules, workspaceId, { kind: 'feeder', id: feederId });
-}
-
-function judgeLoading(
-  ctx: Context,
-  rules: AlertSettings,
-  workspaceId: string,
-  subject: { readonly kind: 'transformer' | 'feeder'; readonly id: string },
-): void {
-  const key = `${subject.kind}/${subject.id}`;
-  const checkedMs = ctx.telemetry.loadCheckedMs.get(key);
-  if (checkedMs !== undefined && ctx.nowMs - checkedMs < rules.loadCheckMs) return;
-  ctx.telemetry.loadCheckedMs.set(key, ctx.nowMs);
-  const of = subject.kind === 'feeder' ? feederLoadingOf : loadingOf;
-  const loading = of(ctx.state, ctx.telemetry, subject.id, ctx.nowMs);
-  if (loading === null || loading.ratio === null) return;
-  const { ratio, sitesKnown, sitesTotal } = loading;
-  const figures = `${percent(ratio)} of ${loading.ratingVa} VA (${sitesKnown} of ${sitesTotal} sites known)`;
-  // What is not known may be more, never less than nothing: only a loading that is known whole is known to be low.
-  if (ratio < rules.loadClearRatio && sitesKnown === sitesTotal) {
-    return clearAlert(ctx, 'POWER_LIMIT', subject, 'overload', `${subject.kind} ${subject.id} carries ${figures}`);
-  }
-  if (ratio <= rules.highLoadRatio) return;
-  openAlert(ctx, {
-    workspaceId,
-    severity: ratio > rules.overloadRatio ? 'CRITICAL' : 'WARNING',
-    type: 'POWER_LIMIT',
-    rule: 'overload',
-    subject,
-    text: `${subject.kind} ${subject.id} carries ${figures}`,
-    evidence: {
-      ratio,
-      apparentVa: loading.apparentVa,
-      importW: loading.importW,
-      ratingVa: loading.ratingVa,
-      sitesKnown,
-      sitesTotal,
-    },
-  });
 }

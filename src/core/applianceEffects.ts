@@ -1,5 +1,6 @@
 import type { ApplianceFact } from '../domain/applianceCommand.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
+import type { FieldJob } from '../ports/field.ts';
 import type { OemJob } from '../ports/oem.ts';
 import { type ApplianceCommandEntry, CANCEL } from './applianceState.ts';
 import type { Effect } from './input.ts';
@@ -34,11 +35,24 @@ type JobMade = Unaddressed<Extract<OemJob, { kind: 'set' | 'cancel' }>>;
 function jobOf(state: CoreState, commandId: string, make: (entry: ApplianceCommandEntry) => JobMade | null): Effect[] {
   const entry = state.applianceCommands.get(commandId);
   const deviceId = entry?.command.deviceId ?? '';
-  const appliance = state.appliances.get(deviceId)?.appliance;
+  const source = (state.devices.get(deviceId)?.device ?? state.appliances.get(deviceId)?.appliance)?.source;
   const made = entry === undefined ? null : make(entry);
-  if (made === null || appliance === undefined) return [];
-  const { oem, vendorDeviceId } = appliance.source;
+  if (made === null || source === undefined) return [];
+  if (source.kind === 'dnp3') {
+    const job = fieldJob(made);
+    return job === null ? [] : [{ kind: 'field', deviceId, connectionId: source.connectionId, job }];
+  }
+  const { oem, vendorDeviceId } = source;
+  // Clouds of batteries keep no settings for later, so there is none to withdraw.
+  if (made.kind === 'cancel' && oem !== 'open') return [];
   return [{ kind: 'oem', oem, deviceId, job: { ...made, vendorDeviceId } }];
+}
+
+/** Said again it has the same effect, so a restart says it again. */
+function fieldJob(made: JobMade): FieldJob | null {
+  if (made.kind !== 'set' || made.setting.slug !== 'battery:set-reserve') return null;
+  const { jobId, notAfterMs, setting } = made;
+  return { kind: 'reserve', jobId, reservePct: setting.input.chargePercentage, notAfterMs };
 }
 
 function setJob({ command, jobId }: ApplianceCommandEntry): JobMade | null {
@@ -74,6 +88,7 @@ export function resumedAppliances(state: CoreState, nowMs: EpochMs): Effect[] {
 }
 
 function notify(state: CoreState, deviceId: string, type: string, detail: string): Effect {
-  const workspaceId = state.appliances.get(deviceId)?.appliance.workspaceId ?? '';
+  const known = state.appliances.get(deviceId)?.appliance ?? state.devices.get(deviceId)?.device;
+  const workspaceId = known?.workspaceId ?? '';
   return { kind: 'notify', workspaceId, type, subject: deviceId, detail };
 }

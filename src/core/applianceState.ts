@@ -1,25 +1,46 @@
-import type { ApplianceInput, ApplianceSlug } from '../domain/appliance.ts';
-import type { Appliance, ApplianceCommand, ApplianceCommandStatus, ApplianceFact } from '../domain/applianceCommand.ts';
+import type {
+  Appliance,
+  ApplianceCause,
+  ApplianceCommand,
+  ApplianceCommandStatus,
+  ApplianceFact,
+} from '../domain/applianceCommand.ts';
 import type { CommandOutcome } from '../domain/command.ts';
 import type { Fact } from '../domain/fact.ts';
+import type { Setting, SettingSlug } from '../domain/setting.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import type { CoreSettings } from './settings.ts';
 import { type CoreState, deviceTagKey, ENDED_COMMANDS_MAX } from './state.ts';
 
-/** What is kept of devices other than batteries and their commands, and how facts change it. */
-export interface ApplianceEntry {
+/** What is kept of devices other than batteries, of the settings of all devices, and how facts change it. */
+export interface ApplianceEntry extends SettingBook {
   appliance: Appliance;
   reachable: boolean;
+}
+
+/** The settings of one device, whatever it is. */
+export interface SettingBook {
   /** Slug → the command that has not ended. */
-  readonly open: Map<ApplianceSlug, string>;
+  readonly open: Map<SettingSlug, string>;
   /** Slug → what is set back at a later time. */
-  readonly restores: Map<ApplianceSlug, OwedRestore>;
+  readonly restores: Map<SettingSlug, OwedRestore>;
+  /** Slug → what rules: the newest command, unless it came to nothing or was set back. It rules on when it has ended. */
+  readonly rulings: Map<SettingSlug, Ruling>;
+}
+
+/** Who told a device what it does, and until when. */
+export interface Ruling {
+  readonly commandId: string;
+  readonly cause: ApplianceCause;
+  readonly startMs: EpochMs;
+  /** null = until the next one. */
+  readonly endMs: EpochMs | null;
 }
 
 export interface OwedRestore {
   /** The command whose effect is taken back. */
   readonly commandId: string;
-  readonly setting: ApplianceInput;
+  readonly setting: Setting;
   readonly atMs: EpochMs;
   /** How often it was tried without an effect. */
   readonly tried: number;
@@ -49,17 +70,34 @@ export const CANCEL = '/cancel';
 
 export const isApplianceFact = (fact: Fact): fact is ApplianceFact => fact.type.startsWith('appliance.');
 
+export const emptyBook = (): SettingBook => ({ open: new Map(), restores: new Map(), rulings: new Map() });
+
+export const bookOf = (state: CoreState, deviceId: string): SettingBook | undefined =>
+  state.devices.get(deviceId) ?? state.appliances.get(deviceId);
+
+/** How often there is a new sample of the device [ms]. */
+function periodMs(state: CoreState, deviceId: string, settings: CoreSettings): number {
+  const source = state.devices.get(deviceId)?.device.source;
+  if (source?.kind === 'dnp3') return settings.fieldTelemetryPeriodMs;
+  return settings.capabilities[source?.oem ?? 'open'].telemetryPeriodMs;
+}
+
 /** When the samples must have told what became of a command. */
-export function verdictMs({ command, acknowledgedAtMs }: ApplianceCommandEntry, settings: CoreSettings): EpochMs {
+export function verdictMs(
+  state: CoreState,
+  { command, acknowledgedAtMs }: ApplianceCommandEntry,
+  settings: CoreSettings,
+): EpochMs {
   const fromMs = acknowledgedAtMs === null ? command.notAfterMs : Math.max(acknowledgedAtMs, command.startMs);
-  return fromMs + EFFECT_PERIODS * settings.capabilities.open.telemetryPeriodMs + settings.verifySlackMs;
+  return fromMs + EFFECT_PERIODS * periodMs(state, command.deviceId, settings) + settings.verifySlackMs;
 }
 
 export function applyAppliance(state: CoreState, fact: ApplianceFact, atMs: EpochMs, settings: CoreSettings): void {
   switch (fact.type) {
     case 'appliance.connected': {
       const { appliance } = fact;
-      state.appliances.set(appliance.deviceId, { appliance, reachable: true, open: new Map(), restores: new Map() });
+      state.appliances.set(appliance.deviceId, { appliance, reachable: true, ...emptyBook() });
+      addToSite(state, appliance);
       return addTags(state, appliance);
     }
     case 'appliance.tagged':
@@ -76,6 +114,12 @@ export function applyAppliance(state: CoreState, fact: ApplianceFact, atMs: Epoc
     case 'appliance.command-ended':
       return commandChanged(state, fact, atMs, settings);
   }
+}
+
+function addToSite(state: CoreState, { deviceId, siteId }: Appliance): void {
+  const set = state.appliancesBySite.get(siteId) ?? new Set();
+  set.add(deviceId);
+  state.appliancesBySite.set(siteId, set);
 }
 
 function addTags(state: CoreState, { deviceId, workspaceId, tags }: Appliance): void {
@@ -97,10 +141,10 @@ function retag(state: CoreState, deviceId: string, tags: readonly string[]): voi
 }
 
 function accepted(state: CoreState, command: ApplianceCommand, atMs: EpochMs, settings: CoreSettings): void {
-  const { commandId, deviceId, endMs, before } = command;
+  const { commandId, deviceId, startMs, endMs, before, cause } = command;
   const { slug } = command.setting;
   state.counters.command += 1;
-  const appliance = state.appliances.get(deviceId);
+  const appliance = bookOf(state, deviceId);
   const entry: ApplianceCommandEntry = {
     command,
     acceptedAtMs: atMs,
@@ -114,15 +158,17 @@ function accepted(state: CoreState, command: ApplianceCommand, atMs: EpochMs, se
   state.applianceCommands.set(commandId, entry);
   appliance?.open.set(slug, commandId);
   appliance?.restores.delete(slug);
+  if (cause.kind === 'restore') appliance?.rulings.delete(slug);
+  else appliance?.rulings.set(slug, { commandId, cause, startMs, endMs });
   if (endMs !== null && before !== null) {
     owe(state, deviceId, { commandId, setting: before, atMs: endMs, tried: 0 });
   }
-  state.agenda.add(verdictMs(entry, settings), { kind: 'appliance-check', commandId });
+  state.agenda.add(verdictMs(state, entry, settings), { kind: 'appliance-check', commandId });
 }
 
 function owe(state: CoreState, deviceId: string, restore: OwedRestore): void {
   const { commandId: restoreOf, setting, atMs } = restore;
-  state.appliances.get(deviceId)?.restores.set(setting.slug, restore);
+  bookOf(state, deviceId)?.restores.set(setting.slug, restore);
   state.agenda.add(atMs, { kind: 'appliance-restore', deviceId, slug: setting.slug, restoreOf });
 }
 
@@ -147,18 +193,20 @@ function commandChanged(
       if (entry.outcome !== null) return;
       entry.status = 'acknowledged';
       entry.acknowledgedAtMs = atMs;
-      const { telemetryPeriodMs } = settings.capabilities.open;
       const startMs = Math.max(atMs, entry.command.startMs);
-      state.agenda.add(startMs + telemetryPeriodMs, { kind: 'appliance-ask', commandId });
-      state.agenda.add(verdictMs(entry, settings), { kind: 'appliance-check', commandId });
+      const askMs = startMs + periodMs(state, entry.command.deviceId, settings);
+      state.agenda.add(askMs, { kind: 'appliance-ask', commandId });
+      state.agenda.add(verdictMs(state, entry, settings), { kind: 'appliance-check', commandId });
       return;
     }
     case 'appliance.command-ended': {
       entry.status = fact.outcome.status;
       entry.outcome = fact.outcome;
       const { deviceId, setting } = entry.command;
-      const open = state.appliances.get(deviceId)?.open;
-      if (open?.get(setting.slug) === commandId) open.delete(setting.slug);
+      const appliance = bookOf(state, deviceId);
+      if (appliance?.open.get(setting.slug) === commandId) appliance.open.delete(setting.slug);
+      const rules = appliance?.rulings.get(setting.slug)?.commandId === commandId;
+      if (rules && fact.outcome.status !== 'succeeded') appliance?.rulings.delete(setting.slug);
       oweAgain(state, entry, fact.outcome, atMs);
       state.agenda.commandEnded(commandId);
       keepEnded(state, commandId);
@@ -174,7 +222,7 @@ function commandChanged(
 function oweAgain(state: CoreState, entry: ApplianceCommandEntry, outcome: CommandOutcome, atMs: EpochMs): void {
   const { replaced, command } = entry;
   const { commandId, deviceId, setting } = command;
-  const appliance = state.appliances.get(deviceId);
+  const appliance = bookOf(state, deviceId);
   if (appliance === undefined || appliance.open.has(setting.slug)) return;
   const { status, reason } = outcome;
   if (command.cause.kind === 'restore') {

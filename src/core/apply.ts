@@ -5,7 +5,7 @@ import { eventEndMs, eventStartMs, type GridEvent } from '../domain/program.ts';
 import { startOfLocalDay } from '../domain/time.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import { noteForAlerts } from './alerts.ts';
-import { applyAppliance, isApplianceFact } from './applianceState.ts';
+import { applyAppliance, emptyBook, isApplianceFact } from './applianceState.ts';
 import { applyClient } from './clients.ts';
 import { applyDestination } from './destinations.ts';
 import { joinPrices } from './prices.ts';
@@ -34,8 +34,8 @@ type FactOf<T extends Fact['type']> = Extract<Fact, { type: T }>;
 export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: CoreSettings): void {
   if (isRuleFact(fact)) return applyRule(state, fact, atMs);
   if (isWatchFact(fact)) return applyWatch(state, fact, atMs);
-  if (isApplianceFact(fact)) return applyAppliance(state, fact, atMs, settings);
   noteForAlerts(state, fact, atMs, settings.alerts);
+  if (isApplianceFact(fact)) return applyAppliance(state, fact, atMs, settings);
   switch (fact.type) {
     case 'workspace.created':
     case 'customer.created':
@@ -54,7 +54,9 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
         reachable: true,
         openCommandId: null,
         lastCommandId: null,
+        kept: null,
         undo: null,
+        ...emptyBook(),
       });
       tag(state, fact.device.deviceId, fact.device.tags);
       return addToSite(state, fact.device);
@@ -78,6 +80,10 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
     case 'device.reachable':
       return change(state, fact.deviceId, (d) => {
         d.reachable = fact.reachable;
+      });
+    case 'device.kept':
+      return change(state, fact.deviceId, (d) => {
+        d.kept = fact.kept;
       });
     case 'enrollment.changed':
       return enrollmentChanged(state, fact, atMs);

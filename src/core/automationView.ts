@@ -1,30 +1,40 @@
 import {
   type AutomationCondition,
-  type AutomationMetric,
   type AutomationRule,
-  compares,
+  CHAIN_MS,
   DEPTH_MAX,
   type PriceTest,
   SELECTION_MAX,
   type SeenValue,
   type Selection,
 } from '../domain/automation.ts';
-import type { BatteryState } from '../domain/battery.ts';
 import { dateOf, weekdayOf } from '../domain/calendar.ts';
-import type { Device } from '../domain/device.ts';
+import { knows } from '../domain/order.ts';
+import { compares, fieldOf, holdsFor, type SampleTest, sampledValue } from '../domain/sample.ts';
 import { localDate } from '../domain/time.ts';
 import type { EpochMs } from '../domain/units.ts';
-import { commandObstacle, openEntry } from './commands.ts';
-import { type Context, staleAfterMs } from './context.ts';
+import {
+  type AnyEntry,
+  allDevices,
+  anyDevice,
+  byId,
+  deviceOf,
+  freshSample,
+  isBattery,
+  taggedIds,
+} from './anyDevice.ts';
+import { openEntry } from './commands.ts';
+import type { Context } from './context.ts';
+import { orderObstacle, rulingOf } from './give.ts';
 import { fitsGroup, membersOf } from './groups.ts';
 import { inWindow } from './markets.ts';
 import { priceAt } from './prices.ts';
-import { type CoreState, type DeviceEntry, deviceTagKey, enrollmentKey, priceKey } from './state.ts';
-import type { Observation } from './telemetry.ts';
+import { type CoreState, enrollmentKey, priceKey } from './state.ts';
 
 /** What automations see, and what a firing would do. Nothing here changes anything: the dry run asks the same questions. */
 
-export function selects(state: CoreState, s: Selection, device: Device): boolean {
+export function selects(state: CoreState, s: Selection, entry: AnyEntry): boolean {
+  const device = deviceOf(entry);
   switch (s.kind) {
     case 'all':
       return true;
@@ -40,32 +50,33 @@ export function selects(state: CoreState, s: Selection, device: Device): boolean
 }
 
 /** The devices of a selection in a workspace, by id. */
-export function selected(state: CoreState, workspaceId: string, s: Selection): DeviceEntry[] {
-  const byId = (ids: Iterable<string>) => [...ids].sort().flatMap((id) => state.devices.get(id) ?? []);
-  const mine = (entries: DeviceEntry[]) => entries.filter((d) => d.device.workspaceId === workspaceId);
+export function selected(state: CoreState, workspaceId: string, s: Selection): AnyEntry[] {
+  const found = (ids: Iterable<string>) => [...ids].flatMap((id) => anyDevice(state, id) ?? []);
+  const mine = (entries: AnyEntry[]) => entries.filter((d) => deviceOf(d).workspaceId === workspaceId).sort(byId);
   switch (s.kind) {
     case 'all':
-      return mine(byId(state.devices.keys()));
+      return mine([...allDevices(state)]);
     case 'devices':
-      return mine(byId(s.deviceIds));
+      return mine(found(s.deviceIds));
     case 'tag':
-      return byId(state.devicesByTag.get(deviceTagKey(workspaceId, s.tag)) ?? []);
+      return mine(found(taggedIds(state, workspaceId, s.tag)));
     case 'group':
       return mine(membersOf(state, s.groupId));
   }
 }
 
-/** A sample that speaks of now: of a device that is reached, and not stale. Null = nothing is known. */
-export function freshSample(ctx: Context, device: DeviceEntry): BatteryState | null {
-  const seen: Observation | undefined = ctx.telemetry.latest.get(device.device.deviceId);
-  if (seen === undefined || !device.reachable) return null;
-  return ctx.nowMs - seen.state.sampledAtMs > staleAfterMs(ctx, device) ? null : seen.state;
-}
+/** Whether a device can do what the rule is for: one that does not know the command is left out. */
+const canTake = ({ action }: AutomationRule, entry: AnyEntry): boolean =>
+  action.kind !== 'command' || knows(deviceOf(entry).kind, action.command);
 
-export function metricOf(state: BatteryState, metric: AutomationMetric): number | null {
-  const x = state[metric];
-  return x === null || !Number.isFinite(x) ? null : x;
-}
+/** Whether a device can trigger a rule: a rule that commands what triggers it watches what knows the command. */
+export const isWatched = (state: CoreState, rule: AutomationRule, watch: Selection, entry: AnyEntry): boolean =>
+  (rule.target.kind !== 'triggering-device' || canTake(rule, entry)) && selects(state, watch, entry);
+
+export const watchedBy = (state: CoreState, rule: AutomationRule, watch: Selection): AnyEntry[] =>
+  selected(state, rule.workspaceId, watch).filter(
+    (entry) => rule.target.kind !== 'triggering-device' || canTake(rule, entry),
+  );
 
 /** Whether something holds; null = it is not known. */
 export interface Answer {
@@ -80,24 +91,17 @@ export function priceAnswer(ctx: Context, test: PriceTest): Answer {
   return { holds, seen: { what, value: price, atMs: ctx.nowMs } };
 }
 
-export function sampleAnswer(
-  ctx: Context,
-  test: {
-    readonly metric: AutomationMetric;
-    readonly comparison: 'above' | 'below';
-    readonly value: number;
-  },
-  device: DeviceEntry,
-): Answer {
-  const sample = freshSample(ctx, device);
-  const value = sample === null ? null : metricOf(sample, test.metric);
-  const holds = value === null ? null : compares(value, test.comparison, test.value);
-  const what = `${test.metric} of ${device.device.deviceId}`;
-  return { holds, seen: { what, value, atMs: sample?.sampledAtMs ?? null } };
+export function sampleAnswer(ctx: Context, test: SampleTest, entry: AnyEntry): Answer {
+  const sample = freshSample(ctx, entry);
+  const value = sample === null ? null : sampledValue(sample, test);
+  const holds = value === null ? null : holdsFor(value, test);
+  return { holds, seen: { what: whatOf(test, entry), value, atMs: sample?.sampledAtMs ?? null } };
 }
 
+export const whatOf = (test: SampleTest, entry: AnyEntry): string => `${fieldOf(test)} of ${deviceOf(entry).deviceId}`;
+
 /** @param device  a target; null for the conditions that ask for no device */
-export function conditionAnswer(ctx: Context, c: AutomationCondition, device: DeviceEntry | null): Answer {
+export function conditionAnswer(ctx: Context, c: AutomationCondition, device: AnyEntry | null): Answer {
   switch (c.kind) {
     case 'time': {
       const days = c.daysOfWeek ?? [0, 1, 2, 3, 4, 5, 6];
@@ -111,12 +115,12 @@ export function conditionAnswer(ctx: Context, c: AutomationCondition, device: De
     case 'price':
       return priceAnswer(ctx, c);
     case 'telemetry':
-      if (device === null) return { holds: null, seen: { what: c.metric, value: null, atMs: null } };
+    case 'state':
+      if (device === null) return { holds: null, seen: { what: fieldOf(c), value: null, atMs: null } };
       return sampleAnswer(ctx, c, device);
     case 'storm': {
-      // After a loss of contact the last word on the storm is old, too.
-      const value = device === null || freshSample(ctx, device) === null ? null : device.stormActive;
-      const what = `storm at ${device?.device.deviceId ?? 'no device'}`;
+      const value = device === null ? null : stormAt(ctx, device);
+      const what = `storm at ${device === null ? 'no device' : deviceOf(device).deviceId}`;
       return { holds: value === null ? null : value === c.active, seen: { what, value, atMs: ctx.nowMs } };
     }
     case 'event': {
@@ -129,7 +133,12 @@ export function conditionAnswer(ctx: Context, c: AutomationCondition, device: De
   }
 }
 
-const asksDevice = (c: AutomationCondition): boolean => c.kind === 'telemetry' || c.kind === 'storm';
+/** After a loss of contact the last word on the storm is old, too; only batteries say one. */
+export const stormAt = (ctx: Context, entry: AnyEntry): boolean | null =>
+  isBattery(entry) && freshSample(ctx, entry) !== null ? entry.stormActive : null;
+
+const asksDevice = (c: AutomationCondition): boolean =>
+  c.kind === 'telemetry' || c.kind === 'state' || c.kind === 'storm';
 
 const failed = (place: string, { holds, seen }: Answer): string | null => {
   if (holds === true) return null;
@@ -172,7 +181,7 @@ export function planFiring(ctx: Context, rule: AutomationRule, cause: Cause, hel
   const seen = [...cause.seen];
   const held = (why: string, steps: readonly FiringStep[] = []): FiringPlan => ({ kind: 'held', why, seen, steps });
   if (heldBack !== null) return held(heldBack);
-  const trigger = ctx.state.devices.get(cause.subject);
+  const trigger = anyDevice(ctx.state, cause.subject);
   const depth = trigger === undefined ? 1 : depthOf(ctx, trigger);
   if (depth > DEPTH_MAX) return held(`it follows from ${DEPTH_MAX} automations in a row on ${cause.subject}`);
   for (const [i, c] of rule.conditions.entries()) {
@@ -187,7 +196,7 @@ export function planFiring(ctx: Context, rule: AutomationRule, cause: Cause, hel
     return step.why === null ? { kind: 'go', depth, seen, steps: [step] } : held(step.why, [step]);
   }
   const targets = targetsOf(ctx, rule, trigger);
-  if (targets.length === 0) return held('no device is selected');
+  if (targets.length === 0) return held(noTarget(rule));
   if (targets.length > SELECTION_MAX) return held(`${targets.length} devices: at most ${SELECTION_MAX} at once`);
   const steps = stepsOf(ctx, rule, targets, cause);
   const [first] = steps;
@@ -195,52 +204,62 @@ export function planFiring(ctx: Context, rule: AutomationRule, cause: Cause, hel
   return { kind: 'go', depth, seen, steps };
 }
 
-function targetsOf(ctx: Context, rule: AutomationRule, trigger: DeviceEntry | undefined): DeviceEntry[] {
-  if (rule.target.kind !== 'triggering-device') return selected(ctx.state, rule.workspaceId, rule.target);
-  return trigger === undefined ? [] : [trigger];
+const noTarget = ({ action }: AutomationRule): string =>
+  action.kind === 'command' ? `no device that knows ${action.command.slug} is selected` : 'no device is selected';
+
+function targetsOf(ctx: Context, rule: AutomationRule, trigger: AnyEntry | undefined): AnyEntry[] {
+  const { target, workspaceId } = rule;
+  const all =
+    target.kind !== 'triggering-device'
+      ? selected(ctx.state, workspaceId, target)
+      : trigger === undefined
+        ? []
+        : [trigger];
+  return all.filter((entry) => canTake(rule, entry));
 }
 
 /** An alert is no matter of the targets: conditions that ask for a device ask for the one that triggered it. */
-function alertStep(ctx: Context, rule: AutomationRule, trigger: DeviceEntry | undefined): FiringStep {
+function alertStep(ctx: Context, rule: AutomationRule, trigger: AnyEntry | undefined): FiringStep {
   const whys = rule.conditions.flatMap((c, i) =>
     asksDevice(c) ? (failed(`conditions[${i}]`, conditionAnswer(ctx, c, trigger ?? null)) ?? []) : [],
   );
-  return { deviceId: trigger?.device.deviceId ?? '', resourceId: null, why: whys[0] ?? null };
+  const deviceId = trigger === undefined ? '' : deviceOf(trigger).deviceId;
+  return { deviceId, resourceId: null, why: whys[0] ?? null };
 }
 
 /** How many automations in a row lead to what happens on a device now. */
-export function depthOf(ctx: Context, device: DeviceEntry): number {
-  const cause = openEntry(ctx, device)?.command.cause;
-  return cause?.kind === 'automation' ? cause.depth + 1 : 1;
+export function depthOf(ctx: Context, entry: AnyEntry): number {
+  const open = isBattery(entry) ? openEntry(ctx, entry)?.command.cause : undefined;
+  const set = [...entry.rulings.values()].flatMap(({ cause, startMs, endMs }) =>
+    (endMs ?? startMs + CHAIN_MS) > ctx.nowMs ? [cause] : [],
+  );
+  const depths = [open, ...set].map((cause) => (cause?.kind === 'automation' ? cause.depth : 0));
+  return Math.max(...depths) + 1;
 }
 
-function stepsOf(ctx: Context, rule: AutomationRule, targets: readonly DeviceEntry[], cause: Cause): FiringStep[] {
+function stepsOf(ctx: Context, rule: AutomationRule, targets: readonly AnyEntry[], cause: Cause): FiringStep[] {
   const { action } = rule;
-  const whyNot = (device: DeviceEntry): string | null => {
+  const whyNot = (device: AnyEntry): string | null => {
     for (const [i, c] of rule.conditions.entries()) {
       const why = asksDevice(c) ? failed(`conditions[${i}]`, conditionAnswer(ctx, c, device)) : null;
       if (why !== null) return why;
     }
     return actionObstacle(ctx, rule, device);
   };
-  const checked = new Map(targets.map((d) => [d.device.deviceId, whyNot(d)]));
+  const checked = new Map(targets.map((d) => [deviceOf(d).deviceId, whyNot(d)]));
   if (action.kind === 'opt-out') return optOutSteps(ctx, checked, cause.eventId);
   return [...checked].map(([deviceId, why]) => ({ deviceId, resourceId: null, why }));
 }
 
-function actionObstacle(ctx: Context, rule: AutomationRule, device: DeviceEntry): string | null {
-  const { action } = rule;
-  const { deviceId } = device.device;
+function actionObstacle(ctx: Context, rule: AutomationRule, entry: AnyEntry): string | null {
+  const { action, workspaceId } = rule;
+  const { deviceId } = deviceOf(entry);
   switch (action.kind) {
     case 'command': {
-      const open = openEntry(ctx, device)?.command;
-      if (open?.cause.kind === 'dispatch' && open.endMs > ctx.nowMs) {
-        return `a dispatch of ${open.cause.eventId} holds it`;
-      }
-      const { input, durationMs } = action;
-      const window = { startMs: ctx.nowMs, endMs: ctx.nowMs + durationMs };
-      const request = { workspaceId: rule.workspaceId, deviceId, input, ...window, actor: '' };
-      return commandObstacle(ctx, request)?.why ?? null;
+      const cause = rulingOf(ctx, entry, action.command.slug)?.cause;
+      if (cause?.kind === 'dispatch') return `a dispatch of ${cause.eventId} holds it`;
+      const request = { workspaceId, deviceId, order: action.command, ...windowFrom(ctx, action), actor: '' };
+      return orderObstacle(ctx, request)?.why ?? null;
     }
     case 'unenroll': {
       const status = ctx.state.enrollments.get(enrollmentKey(deviceId, action.programId))?.status;
@@ -251,6 +270,12 @@ function actionObstacle(ctx: Context, rule: AutomationRule, device: DeviceEntry)
       return null;
   }
 }
+
+/** The window of a command that an automation gives now. */
+export const windowFrom = ({ nowMs }: Context, { durationMs }: { readonly durationMs: number | null }) => ({
+  startMs: nowMs,
+  endMs: durationMs === null ? null : nowMs + durationMs,
+});
 
 /** A resource answers for all its devices: it opts out only if every one of them is a target that fits. */
 function optOutSteps(ctx: Context, checked: ReadonlyMap<string, string | null>, eventId: string | null): FiringStep[] {

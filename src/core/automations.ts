@@ -4,38 +4,38 @@ import {
   type AutomationOutcome,
   type AutomationRule,
   automationProblems,
-  compares,
   type PriceTest,
   type SeenValue,
   type Selection,
 } from '../domain/automation.ts';
 import { describeProblem, invariant } from '../domain/errors.ts';
 import type { Fact } from '../domain/fact.ts';
+import { holdsFor, isOver, sampledValue } from '../domain/sample.ts';
 import { nextTime } from '../domain/schedule.ts';
 import { localDate } from '../domain/time.ts';
 import type { EpochMs } from '../domain/units.ts';
 import { clearAlert, openAlert } from './alerts.ts';
+import { type AnyEntry, anyDevice, anyStaleAfterMs, deviceOf, freshSample, taggedIds } from './anyDevice.ts';
 import type { AutomationEntry } from './automationState.ts';
 import {
   type Cause,
   type FiringPlan,
   type FiringStep,
-  freshSample,
-  metricOf,
+  isWatched,
   planFiring,
   priceAnswer,
   restOf,
-  selects,
   useKey,
+  whatOf,
+  windowFrom,
 } from './automationView.ts';
-import { accept } from './commands.ts';
-import { type Context, staleAfterMs } from './context.ts';
+import type { Context } from './context.ts';
 import { unenroll } from './enrollment.ts';
+import { giveOrder } from './give.ts';
 import { answerEvent } from './incentives.ts';
 import { nextChange } from './prices.ts';
 import { LATE_MS_MAX, noSuchTag } from './schedules.ts';
-import { type CoreState, type DeviceEntry, deviceTagKey, priceKey } from './state.ts';
-import type { Observation } from './telemetry.ts';
+import { type CoreState, priceKey } from './state.ts';
 
 /**
  * Automations at work. Edges come from four sides: the agenda (time, and the next change of a known price), samples, facts
@@ -48,8 +48,8 @@ import type { Observation } from './telemetry.ts';
  * hold is used up, and a fact says why.
  *
  * Loops: what an automation does can come back to it only through telemetry. It ends at the cooldown (five minutes at
- * least), the daily limit, and after DEPTH_MAX automations in a row on a device. An automation does not take a device from
- * an event's dispatch.
+ * least), the daily limit, and after DEPTH_MAX automations in a row on a device. A command counts in the row until its
+ * end, a setting that stands for CHAIN_MS. An automation does not take a device from an event's dispatch.
  */
 export const AUTOMATIONS_PER_WORKSPACE_MAX = 1_000;
 
@@ -131,8 +131,7 @@ export function unknownName(state: CoreState, rule: AutomationRule): string | nu
   if (action.kind === 'unenroll') programIds.push(action.programId);
   const program = programIds.find((id) => state.programs.get(id)?.workspaceId !== workspaceId);
   if (program !== undefined) return `automation: ${program}: no such program`;
-  const watched =
-    when.kind === 'telemetry' || when.kind === 'storm' ? missing(state, rule, 'when.watch', when.watch) : null;
+  const watched = 'watch' in when ? missing(state, rule, 'when.watch', when.watch) : null;
   if (watched !== null) return watched;
   return target.kind === 'triggering-device' ? null : missing(state, rule, 'target', target);
 }
@@ -142,11 +141,13 @@ function missing(state: CoreState, { workspaceId }: AutomationRule, place: strin
     case 'all':
       return null;
     case 'devices': {
-      const id = s.deviceIds.find((d) => state.devices.get(d)?.device.workspaceId !== workspaceId);
+      const isMine = (entry: AnyEntry | undefined) =>
+        entry !== undefined && deviceOf(entry).workspaceId === workspaceId;
+      const id = s.deviceIds.find((d) => !isMine(anyDevice(state, d)));
       return id === undefined ? null : `automation: ${place}.deviceIds: ${id}: no such device`;
     }
     case 'tag':
-      return (state.devicesByTag.get(deviceTagKey(workspaceId, s.tag))?.size ?? 0) > 0
+      return taggedIds(state, workspaceId, s.tag).length > 0
         ? null
         : describeProblem({
             ...noSuchTag(state, workspaceId, s.tag),
@@ -196,59 +197,50 @@ function lookAtPrice(ctx: Context, entry: AutomationEntry, test: PriceTest): voi
   else clearOwn(ctx, entry.automation, '');
 }
 
-/** A newest sample of a device has come. @param before  what was known of it until now */
-export function onSample(ctx: Context, device: DeviceEntry, before: Observation | undefined): void {
-  for (const id of ctx.state.automationsOf.get(device.device.workspaceId) ?? []) {
+/** A newest sample of a device has come. @param beforeMs  when the one before it was taken; null = there was none */
+export function onSample(ctx: Context, device: AnyEntry, beforeMs: EpochMs | null): void {
+  for (const id of ctx.state.automationsOf.get(deviceOf(device).workspaceId) ?? []) {
     const entry = ctx.state.automations.get(id);
     const when = entry?.automation.when;
-    if (entry === undefined || !entry.automation.enabled || when?.kind !== 'telemetry') continue;
-    if (selects(ctx.state, when.watch, device.device)) lookAtSample(ctx, entry, device, before);
+    if (entry === undefined || !entry.automation.enabled) continue;
+    if (when?.kind !== 'telemetry' && when?.kind !== 'state') continue;
+    if (isWatched(ctx.state, entry.automation, when.watch, device)) lookAtSample(ctx, entry, device, beforeMs);
   }
 }
 
-function lookAtSample(
-  ctx: Context,
-  entry: AutomationEntry,
-  device: DeviceEntry,
-  before: Observation | undefined,
-): void {
+/** After a sample of a device that is no battery. @param beforeMs  when the newest one before the input was taken */
+export function onApplianceSample(ctx: Context, deviceId: string, beforeMs: EpochMs | null): void {
+  const newestMs = ctx.telemetry.appliances.get(deviceId)?.state.sampledAtMs;
+  const device = ctx.state.appliances.get(deviceId);
+  if (device !== undefined && newestMs !== undefined && newestMs !== beforeMs) onSample(ctx, device, beforeMs);
+}
+
+function lookAtSample(ctx: Context, entry: AutomationEntry, device: AnyEntry, beforeMs: EpochMs | null): void {
   const { when } = entry.automation;
   const sample = freshSample(ctx, device);
-  if (when.kind !== 'telemetry' || sample === null) return;
-  const value = metricOf(sample, when.metric);
+  if ((when.kind !== 'telemetry' && when.kind !== 'state') || sample === null) return;
+  const value = sampledValue(sample, when);
   if (value === null) return;
-  const subject = device.device.deviceId;
+  const subject = deviceOf(device).deviceId;
   const { sampledAtMs } = sample;
-  const seen: SeenValue[] = [{ what: `${when.metric} of ${subject}`, value, atMs: sampledAtMs }];
+  const seen: SeenValue[] = [{ what: whatOf(when, device), value, atMs: sampledAtMs }];
   const met = (sinceMs: EpochMs | null) =>
     ctx.emit({ type: 'automation.met', ...headOf(entry.automation), subject, sinceMs, seen });
   const known = entry.met.get(subject);
   if (known === undefined) {
-    if (!compares(value, when.comparison, when.value)) return;
+    if (!holdsFor(value, when)) return;
     met(sampledAtMs);
   } else {
     if (isOver(value, when)) {
       met(null);
       return clearOwn(ctx, entry.automation, subject);
     }
-    const gapMs = before === undefined ? Number.POSITIVE_INFINITY : sampledAtMs - before.state.sampledAtMs;
-    if (!known.isUsed && gapMs > staleAfterMs(ctx, device)) met(sampledAtMs);
+    const gapMs = beforeMs === null ? Number.POSITIVE_INFINITY : sampledAtMs - beforeMs;
+    if (!known.isUsed && gapMs > anyStaleAfterMs(ctx, device)) met(sampledAtMs);
   }
   const holds = entry.met.get(subject);
   if (holds === undefined || holds.isUsed || sampledAtMs - holds.sinceMs < when.forMs) return;
   fire(ctx, entry, { subject, eventId: null, seen });
-}
-
-/** Past the value by the hysteresis, on the other side. */
-export function isOver(
-  x: number,
-  {
-    comparison,
-    value,
-    hysteresis,
-  }: { readonly comparison: 'above' | 'below'; readonly value: number; readonly hysteresis: number },
-): boolean {
-  return comparison === 'below' ? x >= value + hysteresis : x <= value - hysteresis;
 }
 
 /** What an input made true may trigger automations. Their own facts trigger none: only what is listed here does. */
@@ -292,7 +284,8 @@ function onStorm(ctx: Context, deviceId: string, active: boolean, atMs: EpochMs)
   for (const entry of enabledOf(ctx, device.device.workspaceId)) {
     const { when } = entry.automation;
     if (when.kind !== 'storm' || (when.what === 'began') !== active) continue;
-    if (selects(ctx.state, when.watch, device.device)) fire(ctx, entry, { subject: deviceId, eventId: null, seen });
+    if (!isWatched(ctx.state, entry.automation, when.watch, device)) continue;
+    fire(ctx, entry, { subject: deviceId, eventId: null, seen });
   }
 }
 
@@ -357,16 +350,15 @@ function carryOut(
   automation: Automation,
   firing: PlannedFiring & { readonly step: FiringStep; readonly eventId: string },
 ): AutomationOutcome {
-  const { automationId, action } = automation;
+  const { automationId, workspaceId, action } = automation;
   const actor = `automation/${automationId}`;
   const { plan, firingId, step, eventId } = firing;
   const { deviceId } = step;
   switch (action.kind) {
     case 'command': {
-      const [startMs, endMs] = [ctx.nowMs, ctx.nowMs + action.durationMs];
       const cause = { kind: 'automation', actor, automationId, firingId, depth: plan.depth } as const;
-      const request = { deviceId, input: action.input, startMs, endMs, notAfterMs: endMs, cause };
-      return { kind: 'command', deviceId, commandId: accept(ctx, request) };
+      const request = { workspaceId, deviceId, order: action.command, ...windowFrom(ctx, action), actor };
+      return { kind: 'command', deviceId, commandId: giveOrder(ctx, request, cause) };
     }
     case 'unenroll':
       unenroll(ctx, deviceId, action.programId, `by ${actor}`);

@@ -4,7 +4,7 @@ import type { Fact } from '../domain/fact.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { OemReply } from '../ports/oem.ts';
 import type { AgendaItem } from './agenda.ts';
-import { checkReach, watchFact, watchLoading } from './alerts.ts';
+import { checkReach, checkSilence, watchFact } from './alerts.ts';
 import {
   askAppliance,
   cancelAppliance,
@@ -15,7 +15,7 @@ import {
   restoreDue,
 } from './appliances.ts';
 import { apply } from './apply.ts';
-import { automationDue, react } from './automations.ts';
+import { automationDue, onApplianceSample, react } from './automations.ts';
 import { onClient } from './clients.ts';
 import { finish, requestBatch, requestCommand, send, verify, withdraw } from './commands.ts';
 import type { Context } from './context.ts';
@@ -40,10 +40,11 @@ import {
   takeReport,
 } from './incentives.ts';
 import type { CoreInput, Effect, Refusal } from './input.ts';
+import { watchLoading } from './loadAlerts.ts';
 import { publishPrices, submitBid, takeAwards } from './markets.ts';
 import { measureEvent } from './measure.ts';
 import { onFieldEvent, onTelemetry } from './observe.ts';
-import { check, onJobReply } from './replies.ts';
+import { check, onJobReply, onKept } from './replies.ts';
 import { resume } from './resume.ts';
 import { isRuleInput, onRule } from './rules.ts';
 import { expireApproval } from './safety.ts';
@@ -95,6 +96,7 @@ export class Core {
   handle(input: CoreInput, nowMs: EpochMs): CoreOutput {
     invariant(nowMs >= this.#lastMs, `time runs backwards: ${nowMs} after ${this.#lastMs}`);
     this.#lastMs = nowMs;
+    this.telemetry.startedMs ??= nowMs;
     const facts: Fact[] = [];
     const effects: Effect[] = [];
     const refusals: Refusal[] = [];
@@ -226,8 +228,10 @@ function connect(ctx: Context, device: Device): void {
 }
 
 function onOemReply(ctx: Context, deviceId: string, reply: OemReply): void {
-  if (onApplianceReply(ctx, deviceId, reply)) return;
+  const beforeMs = ctx.telemetry.appliances.get(deviceId)?.state.sampledAtMs ?? null;
+  if (onApplianceReply(ctx, deviceId, reply)) return onApplianceSample(ctx, deviceId, beforeMs);
   if (reply.kind === 'state') return onTelemetry(ctx, deviceId, reply.state, reply.online);
+  if (reply.kind === 'kept') return onKept(ctx, deviceId, reply.kept);
   onEnrollmentReply(ctx, deviceId, reply);
   onJobReply(ctx, reply);
 }
@@ -275,6 +279,11 @@ function due(ctx: Context, item: AgendaItem): void {
       return expireApproval(ctx, item.approvalId);
     case 'alert-check':
       return checkReach(ctx, item.deviceId, item.sinceMs);
+    case 'silence-check': {
+      const againMs = checkSilence(ctx, item.deviceId);
+      if (againMs !== null) ctx.state.agenda.add(againMs, item);
+      return;
+    }
     case 'enrollment-check': {
       const againMs = checkEnrollment(ctx, item.enrollmentKey);
       if (againMs !== null) ctx.state.agenda.add(againMs, item);

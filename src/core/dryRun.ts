@@ -2,30 +2,31 @@ import {
   type AutomationRule,
   type AutomationTrigger,
   automationProblems,
-  compares,
+  type SampleTrigger,
   type SeenValue,
 } from '../domain/automation.ts';
-import type { BatteryState } from '../domain/battery.ts';
 import { describeProblem, InvariantError } from '../domain/errors.ts';
+import { compares, type DeviceState, holdsFor, isOver, sampledValue } from '../domain/sample.ts';
 import { timesOf } from '../domain/schedule.ts';
 import { localDate } from '../domain/time.ts';
 import type { EpochMs } from '../domain/units.ts';
-import { isOver, unknownName } from './automations.ts';
+import { anyStaleAfterMs, deviceOf } from './anyDevice.ts';
+import { unknownName } from './automations.ts';
 import {
   type Cause,
   conditionAnswer,
   type FiringPlan,
-  freshSample,
-  metricOf,
   planFiring,
   priceAnswer,
   restOf,
   sampleAnswer,
-  selected,
+  stormAt,
   type Use,
   useKey,
+  watchedBy,
+  whatOf,
 } from './automationView.ts';
-import { type Context, staleAfterMs } from './context.ts';
+import type { Context } from './context.ts';
 import { endOf, priceAt } from './prices.ts';
 import type { CoreSettings } from './settings.ts';
 import { type CoreState, type PriceSeries, priceKey } from './state.ts';
@@ -46,7 +47,7 @@ export interface DryRunRequest {
   /** Prices to try a price rule on, in place of those that were published. */
   readonly prices?: PriceSeries;
   /** Past samples to try a telemetry rule on, in order of time. */
-  readonly samples?: readonly { readonly deviceId: string; readonly state: BatteryState }[];
+  readonly samples?: readonly { readonly deviceId: string; readonly state: DeviceState }[];
 }
 
 export interface DryRun {
@@ -130,7 +131,7 @@ interface Subject {
 }
 
 function subjects(ctx: Context, rule: AutomationRule): Subject[] {
-  const { when, workspaceId } = rule;
+  const { when } = rule;
   switch (when.kind) {
     case 'time':
       return [{ cause: { subject: '', eventId: null, seen: [] }, holds: null }];
@@ -139,17 +140,20 @@ function subjects(ctx: Context, rule: AutomationRule): Subject[] {
       return [{ cause: { subject: '', eventId: null, seen: [seen] }, holds }];
     }
     case 'telemetry':
-      return selected(ctx.state, workspaceId, when.watch).map((device) => {
+    case 'state':
+      return watchedBy(ctx.state, rule, when.watch).map((device) => {
         const { holds, seen } = sampleAnswer(ctx, when, device);
-        return { cause: { subject: device.device.deviceId, eventId: null, seen: [seen] }, holds };
+        return { cause: { subject: deviceOf(device).deviceId, eventId: null, seen: [seen] }, holds };
       });
     case 'storm':
-      return selected(ctx.state, workspaceId, when.watch).map((device) => {
-        const subject = device.device.deviceId;
-        const isKnown = freshSample(ctx, device) !== null;
-        const value = isKnown ? device.stormActive : null;
+      return watchedBy(ctx.state, rule, when.watch).map((device) => {
+        const subject = deviceOf(device).deviceId;
+        const value = stormAt(ctx, device);
         const seen = [{ what: `storm at ${subject}`, value, atMs: ctx.nowMs }];
-        return { cause: { subject, eventId: null, seen }, holds: isKnown ? value === (when.what === 'began') : null };
+        return {
+          cause: { subject, eventId: null, seen },
+          holds: value === null ? null : value === (when.what === 'began'),
+        };
       });
     case 'event':
       return eventSubjects(ctx, rule, when);
@@ -191,6 +195,7 @@ function edgesOf(request: DryRunRequest, ctx: Context): Edge[] {
     case 'price':
       return priceEdges(request.prices ?? ctx.state.prices.get(priceKey(when.node, when.market)), when);
     case 'telemetry':
+    case 'state':
       return sampleEdges(ctx, request, when);
     case 'storm':
     case 'event':
@@ -217,31 +222,27 @@ function priceEdges(series: PriceSeries | undefined, when: Extract<AutomationTri
 }
 
 /** Runs of samples as the automation at work sees them: one that breaks off for longer than a sample may be old begins anew. */
-function sampleEdges(
-  ctx: Context,
-  { samples = [], rule }: DryRunRequest,
-  when: Extract<AutomationTrigger, { kind: 'telemetry' }>,
-): Edge[] {
+function sampleEdges(ctx: Context, { samples = [], rule }: DryRunRequest, when: SampleTrigger): Edge[] {
   const found: Edge[] = [];
-  const watched = new Map(selected(ctx.state, rule.workspaceId, when.watch).map((d) => [d.device.deviceId, d]));
+  const watched = new Map(watchedBy(ctx.state, rule, when.watch).map((d) => [deviceOf(d).deviceId, d]));
   const runs = new Map<string, { sinceMs: EpochMs; isUsed: boolean }>();
   const lastMs = new Map<string, EpochMs>();
   for (const { deviceId, state } of samples) {
     const device = watched.get(deviceId);
-    const value = metricOf(state, when.metric);
+    const value = sampledValue(state, when);
     if (device === undefined || value === null) continue;
     const { sampledAtMs: atMs } = state;
     const gapMs = atMs - (lastMs.get(deviceId) ?? Number.NEGATIVE_INFINITY);
     lastMs.set(deviceId, atMs);
     const run = runs.get(deviceId);
     if (run !== undefined && isOver(value, when)) runs.delete(deviceId);
-    else if (run === undefined && compares(value, when.comparison, when.value)) {
+    else if (run === undefined && holdsFor(value, when)) {
       runs.set(deviceId, { sinceMs: atMs, isUsed: false });
-    } else if (run !== undefined && !run.isUsed && gapMs > staleAfterMs(ctx, device)) run.sinceMs = atMs;
+    } else if (run !== undefined && !run.isUsed && gapMs > anyStaleAfterMs(ctx, device)) run.sinceMs = atMs;
     const held = runs.get(deviceId);
     if (held === undefined || held.isUsed || atMs - held.sinceMs < when.forMs) continue;
     held.isUsed = true;
-    found.push({ atMs, subject: deviceId, seen: [{ what: `${when.metric} of ${deviceId}`, value, atMs }] });
+    found.push({ atMs, subject: deviceId, seen: [{ what: whatOf(when, device), value, atMs }] });
   }
   return found;
 }

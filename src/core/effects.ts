@@ -106,9 +106,20 @@ function undoEffect(
   }
   const { oem, vendorDeviceId } = source;
   const { vendorRef } = fact;
-  const reset: Effect = { kind: 'oem', oem, deviceId, job: resetJob(vendorDeviceId, jobId, atMs) };
+  const urgency = fact.what === 'emergency-stop' ? ({ emergency: true } as const) : {};
+  const reset: Effect = {
+    kind: 'oem',
+    oem,
+    deviceId,
+    job: { ...resetJob(vendorDeviceId, jobId, atMs), ...urgency },
+  };
   const cancel = (id: string, ref: string): Effect => {
-    return { kind: 'oem', oem, deviceId, job: { kind: 'cancel', jobId: id, vendorDeviceId, vendorRef: ref } };
+    return {
+      kind: 'oem',
+      oem,
+      deviceId,
+      job: { kind: 'cancel', jobId: id, vendorDeviceId, vendorRef: ref, ...urgency },
+    };
   };
   if (fact.what === 'cancel') return [cancel(jobId, vendorRef ?? '')];
   // An emergency stop says both: what the cloud has a name for is off, and whatever else holds there is, too.

@@ -1,10 +1,13 @@
+import type { Appliance } from '../domain/applianceCommand.ts';
 import type { Device } from '../domain/device.ts';
 import { describeProblem } from '../domain/errors.ts';
 import { distanceM, type Group, type GroupFact, type GroupRule, groupProblems } from '../domain/group.ts';
+import { type AnyEntry, allDevices, byId, deviceOf } from './anyDevice.ts';
 import type { Context } from './context.ts';
-import type { CoreState, DeviceEntry } from './state.ts';
+import { groupKey } from './scheduleState.ts';
+import type { CoreState } from './state.ts';
 
-/** Groups: saved selections. Who is in one is worked out from the state whenever it is asked. */
+/** Groups: saved selections of devices of every kind. Who is in one is worked out from the state whenever it is asked. */
 export const GROUPS_PER_WORKSPACE_MAX = 1_000;
 
 export type GroupInput =
@@ -60,13 +63,19 @@ const isOf = (
   { groupId, workspaceId }: { readonly groupId: string; readonly workspaceId: string },
 ): boolean => state.groups.get(groupId)?.workspaceId === workspaceId;
 
-/** An automation that watches the group or acts on it; null if there is none. */
+/** A schedule or automation that goes by the group; null if there is none. */
 function userOf(state: CoreState, workspaceId: string, groupId: string): string | null {
+  for (const id of state.schedulesOf.get(groupKey(workspaceId)) ?? []) {
+    const schedule = state.schedules.get(id)?.schedule;
+    if (schedule?.kind === 'command' && schedule.target.kind === 'group' && schedule.target.groupId === groupId) {
+      return id;
+    }
+  }
   for (const id of state.automationsOf.get(workspaceId) ?? []) {
     const automation = state.automations.get(id)?.automation;
     if (automation === undefined) continue;
     const { when, target } = automation;
-    const watched = when.kind === 'telemetry' || when.kind === 'storm' ? when.watch : null;
+    const watched = 'watch' in when ? when.watch : null;
     if ([watched, target].some((s) => s?.kind === 'group' && s.groupId === groupId)) return id;
   }
   return null;
@@ -82,7 +91,7 @@ export function applyGroup(state: CoreState, fact: GroupFact): void {
 }
 
 /** Whether a device of the group's workspace is in it. What is not known of the device does not fit. */
-export function fitsGroup(state: CoreState, rule: GroupRule, device: Device): boolean {
+export function fitsGroup(state: CoreState, rule: GroupRule, device: Device | Appliance): boolean {
   const { tags, kinds, siteIds, within, transformerId } = rule;
   if (tags !== undefined && !tags.every((t) => device.tags.includes(t))) return false;
   if (kinds !== undefined && !kinds.includes(device.kind)) return false;
@@ -94,10 +103,10 @@ export function fitsGroup(state: CoreState, rule: GroupRule, device: Device): bo
 }
 
 /** The devices of a group, by id; empty for a group that is not there. */
-export function membersOf(state: CoreState, groupId: string): DeviceEntry[] {
+export function membersOf(state: CoreState, groupId: string): AnyEntry[] {
   const group = state.groups.get(groupId);
   if (group === undefined) return [];
-  return [...state.devices.values()]
-    .filter(({ device }) => device.workspaceId === group.workspaceId && fitsGroup(state, group.rule, device))
-    .sort((a, b) => (a.device.deviceId < b.device.deviceId ? -1 : 1));
+  const isIn = (device: Device | Appliance): boolean =>
+    device.workspaceId === group.workspaceId && fitsGroup(state, group.rule, device);
+  return [...allDevices(state)].filter((entry) => isIn(deviceOf(entry))).sort(byId);
 }

@@ -1,20 +1,23 @@
 import type { CommandInput } from '../domain/command.ts';
 import { activeLimitW, type Feeder, type Transformer } from '../domain/topology.ts';
 import { type EpochMs, splitWhole } from '../domain/units.ts';
+import { chargingDoneW, knownStartW, seenChargingW } from './charging.ts';
 import { type Context, capabilitiesOf } from './context.ts';
 import { signedPowerW } from './routing.ts';
+import { flowOf } from './siteFlow.ts';
 import type { DeviceEntry } from './state.ts';
-import { feederLoadingOf, flowOf, type GridNode, loadingOf, nodeOfFeeder, nodeOfTransformer } from './topology.ts';
+import { feederLoadingOf, type GridNode, loadingOf, nodeOfFeeder, nodeOfTransformer } from './topology.ts';
 
 /**
  * Ratings of transformers and feeders in what the core plans and accepts (promise S4).
  *
- * What flows without the batteries, base = Σ import of the known sites + Σ discharge of their batteries, is not the core's
- * to change; the batteries are. With L the most active power that keeps the rating, all batteries together may discharge
- * at most L + base and charge at most L − base. What is asked of them above that is cut in proportion. A site that is not
- * known keeps its equal share of the rating for itself. Batteries that are not asked count with what they do or are told
- * to do, in the direction that loads more: one that charges makes no room for another to discharge.
- * Left out: what homes do by themselves after an event (the rebound of their own strategies) is seen, and alerted, but not
+ * What flows without batteries and vehicles, base = Σ import of the known sites + Σ discharge of their batteries − Σ power
+ * into their vehicles, is not the core's to change; those are. With L the most active power that keeps the rating, they
+ * may together discharge at most L + base and charge at most L − base. What is asked of batteries above that is cut in
+ * proportion; a charger or vehicle starts whole or not at all. A site that is not known keeps its equal share of the
+ * rating for itself. Batteries and vehicles that are not asked count with what they do or are told to do, in the direction
+ * that loads more: one that charges makes no room for another to discharge.
+ * Left out: a vehicle whose charge limit is raised and an export limit that is lifted are not looked at before they act; what homes do by themselves after an event (the rebound of their own strategies) is seen, and alerted, but not
  * commanded; phases are taken to be balanced; losses and voltage are not looked at.
  */
 
@@ -127,6 +130,11 @@ function roomW(
       if (flow.importW !== null) baseW += seenW(ctx, deviceId);
       if (!request.without.has(deviceId)) othersW += doneW(ctx, device, request);
     }
+    if (!ctx.state.appliancesBySite.has(flow.siteId)) continue;
+    const chargingW = seenChargingW(ctx.state, ctx.telemetry, flow.siteId, ctx.nowMs);
+    if (flow.importW !== null) baseW -= chargingW;
+    othersW +=
+      request.direction === 'charge' ? chargingDoneW(ctx, flow.siteId, request.window) : Math.max(0, -chargingW);
   }
   return limitW + (request.direction === 'discharge' ? baseW : -baseW) - othersW;
 }
@@ -158,6 +166,61 @@ export function overloadOf(ctx: Context, device: DeviceEntry, input: CommandInpu
   const cut = fitUnderLimits(ctx, { direction, asked: [asked], window }).get(asked.deviceId);
   if (cut === undefined) return null;
   return `transformer_limit: ${direction} of ${asked.moreW} W would load ${cut.by}${figures(ctx, cut.by)} over its rating; ${cut.moreW} W fit`;
+}
+
+/**
+ * Chargers and vehicles that are told to start, one after the other by id: whole or not at all, as long as there is room
+ * with what those before them draw. What their site's vehicles draw already is not asked for again.
+ * @returns why, for those that do not fit
+ */
+export function startsUnderLimits(
+  ctx: Context,
+  request: { readonly deviceIds: readonly string[]; readonly window: Window },
+): ReadonlyMap<string, string> {
+  const refused = new Map<string, string>();
+  if (ctx.state.transformers.size === 0) return refused;
+  const siteOf = (deviceId: string): string => ctx.state.appliances.get(deviceId)?.appliance.siteId ?? '';
+  const left = leftForCharging(ctx, request.deviceIds.map(siteOf), request.window);
+  const started = new Map<string, Set<string>>();
+  for (const deviceId of [...request.deviceIds].sort()) {
+    const siteId = siteOf(deviceId);
+    const before = started.get(siteId) ?? new Set<string>();
+    const after = new Set([...before, deviceId]);
+    const doneW = (devices: ReadonlySet<string>) => chargingDoneW(ctx, siteId, request.window, devices);
+    const moreW = doneW(after) - doneW(before);
+    const above = left.get(siteId) ?? [];
+    const full = above.find((n) => n.freeW < moreW);
+    if (full === undefined) {
+      for (const n of above) n.freeW -= moreW;
+      started.set(siteId, after);
+      continue;
+    }
+    const guess = knownStartW(ctx, deviceId) === null ? ', assumed as nothing is known of it,' : '';
+    const why = `a start that draws ${moreW} W more${guess} would load ${full.by}${figures(ctx, full.by)} over its rating`;
+    refused.set(deviceId, `transformer_limit: ${why}; ${full.freeW} W fit`);
+  }
+  return refused;
+}
+
+interface Left {
+  readonly by: string;
+  /** Room for more charging [W], ≥ 0, whole. */
+  freeW: number;
+}
+
+/** Site → what is above it; the same node is the same object for all its sites. */
+function leftForCharging(
+  ctx: Context,
+  siteIds: readonly string[],
+  window: Window,
+): ReadonlyMap<string, readonly Left[]> {
+  const above = new Map<string, Left[]>();
+  for (const node of nodesAbove(ctx, siteIds)) {
+    const room = roomW(ctx, node, { direction: 'charge', window, without: new Set() });
+    const left = { by: `${node.kind} ${node.id}`, freeW: Math.max(0, Math.floor(room)) };
+    for (const siteId of node.siteIds) above.set(siteId, [...(above.get(siteId) ?? []), left]);
+  }
+  return above;
 }
 
 function figures(ctx: Context, by: string): string {

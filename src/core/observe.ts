@@ -1,10 +1,11 @@
 import type { BatteryState } from '../domain/battery.ts';
 import { isTerminal } from '../domain/command.ts';
 import type { FieldEvent } from '../ports/field.ts';
-import { watchLoading } from './alerts.ts';
+import { settle } from './appliances.ts';
 import { onSample } from './automations.ts';
 import { conclude, stormBegan } from './commands.ts';
 import type { Context } from './context.ts';
+import { watchLoading } from './loadAlerts.ts';
 import { onFieldReply } from './replies.ts';
 import { onLinkLost } from './safety.ts';
 import type { DeviceEntry } from './state.ts';
@@ -31,7 +32,8 @@ export function onTelemetry(ctx: Context, deviceId: string, state: BatteryState,
     ctx.telemetry.observe(deviceId, { state, online, local, receivedAtMs: ctx.nowMs });
     setReachable(ctx, device, online, online ? 'its cloud reports it online' : 'its cloud reports it offline');
     setStorm(ctx, device, state);
-    onSample(ctx, device, before);
+    settle(ctx, deviceId);
+    onSample(ctx, device, before?.state.sampledAtMs ?? null);
     watchLoading(ctx, device.device.siteId);
   }
   addEvidence(ctx, device.openCommandId, state);

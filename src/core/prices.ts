@@ -1,5 +1,5 @@
 import type { PriceTest } from '../domain/automation.ts';
-import { compares } from '../domain/automation.ts';
+import { compares } from '../domain/sample.ts';
 import { type EpochMs, MS_PER_DAY } from '../domain/units.ts';
 import type { PriceSeries } from './state.ts';
 

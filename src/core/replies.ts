@@ -1,6 +1,7 @@
 import { isTerminal } from '../domain/command.ts';
 import type { FieldReply } from '../ports/field.ts';
-import type { OemReply } from '../ports/oem.ts';
+import { KEPT_CHARS_MAX, type OemReply } from '../ports/oem.ts';
+import { onFieldSetting } from './appliances.ts';
 import { conclude, end, openEntry, tryNextPath } from './commands.ts';
 import type { Context } from './context.ts';
 import type { CommandEntry } from './state.ts';
@@ -23,6 +24,13 @@ export function check(ctx: Context, commandId: string): void {
   const jobId = `${entry.jobId}${READ}`;
   const job = { kind: 'read-command', jobId, vendorDeviceId, vendorRef: entry.vendorRef } as const;
   ctx.ask({ kind: 'oem', oem, deviceId: device.deviceId, job });
+}
+
+/** Kept as it is said: nobody but the session reads it. What is too long is a bug of the session, and is not kept. */
+export function onKept(ctx: Context, deviceId: string, kept: string | null): void {
+  const device = ctx.state.devices.get(deviceId);
+  if (device === undefined || device.kept === kept || (kept?.length ?? 0) > KEPT_CHARS_MAX) return;
+  ctx.emit({ type: 'device.kept', deviceId, kept });
 }
 
 /** A cloud's answer to a control job, an undo or the question after a command. */
@@ -55,6 +63,7 @@ function onControlReply(ctx: Context, entry: CommandEntry, reply: OemReply): voi
       return end(ctx, commandId, 'expired', 'not_after_passed', `never left: ${reply.message}`);
     case 'unknown':
     case 'command-status':
+    case 'kept':
     case 'state':
     case 'appliance-state':
     case 'enrollment':
@@ -97,6 +106,7 @@ export function onFieldReply(ctx: Context, reply: FieldReply): void {
   const use = ctx.state.jobs.get(reply.jobId);
   if (use === undefined) return;
   if (use.kind === 'undo') return onUndoAnswer(ctx, use.deviceId, reply.jobId, reply.kind !== 'unknown');
+  if (use.kind === 'appliance') return onFieldSetting(ctx, use.commandId, reply);
   const entry = ctx.state.commands.get(use.commandId);
   if (entry === undefined || isTerminal(entry.status) || entry.jobId !== reply.jobId) return;
   if (reply.kind === 'operated' && entry.status === 'sent') {

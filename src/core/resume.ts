@@ -8,9 +8,15 @@ import type { Effect } from './input.ts';
  * After a restart the intents are known, and what became of them is not: a request may have left, arrived and taken
  * effect. A cloud is asked before anything is said again (promise S22); the setpoint of a site behind DNP3 is absolute
  * and passes the safety gate anew, so it is said again while its window is open. What is owed as an undo, and pending
- * applications, come back by the agenda. Nothing here changes the state.
+ * applications, come back by the agenda. What a session asked to keep is recalled to it first. Nothing here changes the state.
  */
 export function resume(ctx: Context): void {
+  for (const { device, kept } of ctx.state.devices.values()) {
+    const { source, deviceId } = device;
+    if (kept === null || source.kind !== 'oem') continue;
+    const { oem, vendorDeviceId } = source;
+    ctx.ask({ kind: 'oem', oem, deviceId, job: { kind: 'recall', jobId: `recall-${deviceId}`, vendorDeviceId, kept } });
+  }
   for (const entry of ctx.state.commands.values()) {
     const { command, status, jobId, route } = entry;
     if (isTerminal(status) || jobId === null) continue;

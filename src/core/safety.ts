@@ -28,8 +28,8 @@ import { undo } from './undo.ts';
  * the device, and no approval is given for its site. It opens when one person asks for it and another confirms within
  * RELEASE_CONFIRM_MS; after that a site behind DNP3 needs a new approval as well.
  * What it can promise: a site behind DNP3 on a live link is told within a second, and told again until it answers. Behind a
- * manufacturer's cloud it is a reset, and a cancel of what the cloud has a name for, ahead of what waits for the same
- * device: the cloud delivers it when it does, a device that is offline hears nothing, and what the home's own strategy
+ * manufacturer's cloud it is a reset, and a cancel of what the cloud has a name for, ahead of all that waits for that
+ * cloud and within its quota, a part of which is kept for stops (src/oem/limiter.ts): the cloud delivers it when it does, a device that is offline hears nothing, and what the home's own strategy
  * does with the battery afterwards is its owner's.
  */
 export const RELEASE_CONFIRM_MS = 15 * MS_PER_MIN;

@@ -19,10 +19,19 @@ export interface ScheduleEntry {
 
 export const deviceKey = (deviceId: string): string => `device/${deviceId}`;
 export const tagKey = (workspaceId: string, tag: string): string => `tag/${deviceTagKey(workspaceId, tag)}`;
+/** All schedules of groups of a workspace: who is in a group is worked out when it is asked. */
+export const groupKey = (workspaceId: string): string => `group/${workspaceId}`;
 
 const targetKey = (s: Schedule): string => {
   if (s.kind === 'device-modes') return deviceKey(s.deviceId);
-  return s.target.kind === 'tag' ? tagKey(s.workspaceId, s.target.tag) : deviceKey(s.target.deviceId);
+  switch (s.target.kind) {
+    case 'tag':
+      return tagKey(s.workspaceId, s.target.tag);
+    case 'group':
+      return groupKey(s.workspaceId);
+    case 'device':
+      return deviceKey(s.target.deviceId);
+  }
 };
 
 export function applySchedule(state: CoreState, fact: ScheduleFact, atMs: EpochMs): void {

@@ -1,9 +1,10 @@
-import type { Command } from '../domain/command.ts';
 import { describeProblem, type InputProblem, invariant, nearestName, show } from '../domain/errors.ts';
+import { BATTERY_SLUG, knows, type Order } from '../domain/order.ts';
 import {
   type CommandSchedule,
   type DeviceModeSchedule,
   type FiringResult,
+  type ModeLevel,
   modeAt,
   modePeriods,
   nextTime,
@@ -14,11 +15,14 @@ import {
   timesOf,
 } from '../domain/schedule.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_MIN } from '../domain/units.ts';
-import { accept, commandObstacle, issueBatch, nextBatchId, openEntry, planBatch } from './commands.ts';
+import { type AnyEntry, anyDevice, deviceOf, isBattery, taggedIds } from './anyDevice.ts';
+import type { Ruling } from './applianceState.ts';
+import { nextBatchId } from './commands.ts';
 import { type Context, capabilitiesOf } from './context.ts';
-import type { CommandRequest } from './input.ts';
-import { deviceKey, type ScheduleEntry, tagKey } from './scheduleState.ts';
-import { type CoreState, type DeviceEntry, deviceTagKey } from './state.ts';
+import { giveOrder, issueOrders, orderObstacle, planOrders, rulingOf } from './give.ts';
+import { fitsGroup, membersOf } from './groups.ts';
+import { deviceKey, groupKey, type ScheduleEntry, tagKey } from './scheduleState.ts';
+import { type CoreState, deviceTagKey } from './state.ts';
 
 /**
  * Schedules at work. Each has one next time; the agenda wakes the core then, and what was done, or why nothing was, is a
@@ -32,8 +36,12 @@ import { type CoreState, type DeviceEntry, deviceTagKey } from './state.ts';
  * Who gives way, so that it does not depend on the order of the agenda (TextureHQ/docs schedules: "newer beats older;
  * device-specific beats tag-based"):
  * - of commands the newer replaces the older, but a schedule does not take a device from an event's dispatch;
- * - a schedule of a tag leaves out devices that a schedule of their own holds, or is about to take at the same instant;
- * - of two schedules of the same rank that are due at the same instant the one made later counts.
+ * - a schedule of a tag or group leaves out devices that a schedule of their own holds, or is about to take at the same
+ *   instant;
+ * - of two schedules of the same rank that are due at the same instant the one made later counts;
+ * - only what is told by the same slug is in each other's way: a fan mode leaves the operating mode alone.
+ * A command holds a device until its end; a setting that stands holds it while a rule of the device's own week lasts, and
+ * else only at its instant.
  * A schedule that is deleted or paused takes nothing back: a command under way goes on until its end.
  */
 export const SCHEDULES_PER_WORKSPACE_MAX = 10_000;
@@ -104,38 +112,41 @@ function create(ctx: Context, request: ScheduleRequest, actor: string): void {
 function targetIsGood(ctx: Context, request: ScheduleRequest): boolean {
   const what = 'create-schedule';
   const { workspaceId } = request;
-  if (request.kind === 'command' && request.target.kind === 'tag') {
-    const { tag } = request.target;
-    if ((ctx.state.devicesByTag.get(deviceTagKey(workspaceId, tag))?.size ?? 0) > 0) return true;
-    ctx.refuse(what, describeProblem(noSuchTag(ctx.state, workspaceId, tag)), 'unknown');
-    return false;
+  const target = request.kind === 'command' ? request.target : ({ ...request, kind: 'device' } as const);
+  switch (target.kind) {
+    case 'tag': {
+      const { tag } = target;
+      if (taggedIds(ctx.state, workspaceId, tag).length > 0) return true;
+      ctx.refuse(what, describeProblem(noSuchTag(ctx.state, workspaceId, tag)), 'unknown');
+      return false;
+    }
+    case 'group': {
+      const { groupId } = target;
+      if (ctx.state.groups.get(groupId)?.workspaceId === workspaceId) return true;
+      ctx.refuse(what, `schedule: target.groupId: ${groupId}: no such group`, 'unknown');
+      return false;
+    }
+    case 'device': {
+      const { deviceId } = target;
+      const obstacle = orderObstacle(ctx, { ...sampleOrder(ctx, request), workspaceId, deviceId });
+      if (obstacle !== null) ctx.refuse(what, `schedule: ${deviceId}: ${obstacle.why}`, obstacle.code);
+      return obstacle === null;
+    }
   }
-  const deviceId = request.kind === 'device-modes' ? request.deviceId : deviceIdOf(request);
-  const obstacle = commandObstacle(ctx, { ...sampleCommand(ctx, request), workspaceId, deviceId });
-  if (obstacle !== null) ctx.refuse(what, `schedule: ${deviceId}: ${obstacle.why}`, obstacle.code);
-  return obstacle === null;
 }
 
-const deviceIdOf = (s: Pick<CommandSchedule, 'target'>): string =>
-  s.target.kind === 'device' ? s.target.deviceId : '';
-
-/** The first command it would give, to be checked like any other. */
-function sampleCommand(
-  ctx: Context,
-  s: ScheduleRequest,
-): Pick<CommandRequest, 'input' | 'startMs' | 'endMs' | 'actor'> {
+/** The first order it would give, to be checked like any other; what is set back at an end is not known before. */
+function sampleOrder(ctx: Context, s: ScheduleRequest) {
   const startMs = ctx.nowMs;
-  if (s.kind === 'command') {
-    const { input, durationMs } = s.command;
-    return { input, startMs, endMs: startMs + durationMs, actor: '' };
-  }
-  const input = { operatingMode: s.defaultDeviceOperatingMode, enableGridInteraction: false };
-  return { input, startMs, endMs: startMs + MS_PER_MIN, actor: '' };
+  const order = s.kind === 'command' ? s.command : s.defaultDeviceOperatingMode;
+  const durationMs = s.kind === 'command' ? s.durationMs : MS_PER_MIN;
+  const endMs = order.slug === BATTERY_SLUG ? startMs + (durationMs ?? MS_PER_MIN) : null;
+  return { order, startMs, endMs, actor: '' };
 }
 
 export function noSuchTag(state: CoreState, workspaceId: string, tag: string): InputProblem {
   const prefix = deviceTagKey(workspaceId, '');
-  const tags = [...state.devicesByTag].flatMap(([key, ids]) =>
+  const tags = [...state.devicesByTag, ...state.appliancesByTag].flatMap(([key, ids]) =>
     key.startsWith(prefix) && ids.size > 0 ? [key.slice(prefix.length)] : [],
   );
   const didYouMean = nearestName(tag, tags);
@@ -204,18 +215,21 @@ function fireCommand(ctx: Context, entry: ScheduleEntry, s: CommandSchedule, fir
     ctx.emit({ type: 'schedule.missed', ...headOf(s), fromMs, toMs, count: missed.length, isMore, why, nextMs });
   }
   if (dueMs === null) return;
-  const endMs = dueMs + s.command.durationMs;
+  const endMs = s.durationMs === null ? null : dueMs + s.durationMs;
   const firing: Firing = { dueMs, nextMs, edge: null, endMs };
-  if (endMs <= ctx.nowMs) return nothing(ctx, s, firing, 'its window was over when it was looked at');
-  if (s.target.kind === 'tag') fireBatch(ctx, entry, s, { ...firing, tag: s.target.tag });
-  else fireOne(ctx, entry, s.command.input, { ...firing, deviceId: s.target.deviceId });
+  if (endMs !== null && endMs <= ctx.nowMs) {
+    return nothing(ctx, s, firing, 'its window was over when it was looked at');
+  }
+  if (s.target.kind === 'device') fireOne(ctx, entry, s.command, { ...firing, deviceId: s.target.deviceId });
+  else fireBatch(ctx, entry, s, firing);
 }
 
 interface Firing {
   readonly dueMs: EpochMs;
   readonly nextMs: EpochMs | null;
   readonly edge: ScheduleEdge | null;
-  readonly endMs: EpochMs;
+  /** null = what is set stands. */
+  readonly endMs: EpochMs | null;
 }
 
 function tell(ctx: Context, s: Schedule, firing: Firing, result: FiringResult): void {
@@ -235,47 +249,45 @@ const actorOf = (s: Schedule): string => `schedule/${s.scheduleId}`;
 function fireOne(
   ctx: Context,
   entry: ScheduleEntry,
-  input: Command['input'],
+  order: Order,
   firing: Firing & { readonly deviceId: string },
 ): void {
   const { schedule } = entry;
   const { deviceId, dueMs, endMs } = firing;
+  const { workspaceId, scheduleId } = schedule;
   const actor = actorOf(schedule);
-  const startMs = ctx.nowMs;
-  const obstacle = commandObstacle(ctx, {
-    workspaceId: schedule.workspaceId,
-    deviceId,
-    input,
-    startMs,
-    endMs,
-    actor,
-  });
-  const device = ctx.state.devices.get(deviceId);
-  const why = obstacle?.why ?? (device === undefined ? 'no such device' : holder(ctx, entry, device, firing));
+  const request = { workspaceId, deviceId, order, startMs: ctx.nowMs, endMs, actor };
+  const device = anyDevice(ctx.state, deviceId);
+  const obstacle = orderObstacle(ctx, request)?.why ?? (device === undefined ? 'no such device' : null);
+  const why = obstacle ?? (device === undefined ? null : holder(ctx, entry, device, firing));
   if (why !== null) return nothing(ctx, schedule, firing, why);
   const commandId = `cmd-${ctx.state.counters.command + 1}`;
   tell(ctx, schedule, firing, { kind: 'command', commandId });
-  const cause = { kind: 'schedule', actor, scheduleId: schedule.scheduleId, dueMs, batchId: null } as const;
-  const accepted = accept(ctx, { deviceId, input, startMs, endMs, notAfterMs: endMs, cause });
-  invariant(accepted === commandId, `the command of ${schedule.scheduleId} is ${accepted}, not ${commandId}`);
+  const accepted = giveOrder(ctx, request, { kind: 'schedule', actor, scheduleId, dueMs, batchId: null });
+  invariant(accepted === commandId, `the command of ${scheduleId} is ${accepted}, not ${commandId}`);
 }
 
-function fireBatch(
-  ctx: Context,
-  entry: ScheduleEntry,
-  s: CommandSchedule,
-  firing: Firing & { readonly tag: string },
-): void {
-  const { workspaceId, scheduleId } = s;
-  const { tag, dueMs, endMs } = firing;
+function fireBatch(ctx: Context, entry: ScheduleEntry, s: CommandSchedule, firing: Firing): void {
+  const { workspaceId, scheduleId, command: order, target } = s;
+  const { dueMs, endMs } = firing;
   const actor = actorOf(s);
-  const batch = { workspaceId, tag, input: s.command.input, startMs: ctx.nowMs, endMs, actor };
-  const plan = planBatch(ctx, batch, (device) => holder(ctx, entry, device, firing));
+  const tag = target.kind === 'tag' ? target.tag : '';
+  const members = target.kind === 'group' ? ablesOf(ctx.state, target.groupId, order) : null;
+  if (members?.length === 0) return nothing(ctx, s, firing, `no device of the group knows ${order.slug}`);
+  const which = members === null ? {} : { deviceIds: members };
+  const batch = { workspaceId, tag, ...which, order, startMs: ctx.nowMs, endMs, actor };
+  const plan = planOrders(ctx, batch, (device) => holder(ctx, entry, device, firing));
   if (plan.kind === 'refused') return nothing(ctx, s, firing, plan.why);
   const batchId = nextBatchId(ctx);
   tell(ctx, s, firing, { kind: 'batch', batchId });
-  issueBatch(ctx, batch, plan, { kind: 'schedule', actor, scheduleId, dueMs, batchId });
+  issueOrders(ctx, batch, plan, { kind: 'schedule', actor, scheduleId, dueMs, batchId });
 }
+
+/** The devices of a group that know an order; the others are left out, as the vendor documents for tags. */
+const ablesOf = (state: CoreState, groupId: string, order: Order): string[] =>
+  membersOf(state, groupId)
+    .map(deviceOf)
+    .flatMap(({ kind, deviceId }) => (knows(kind, order) ? [deviceId] : []));
 
 const isOwn = (s: Schedule): boolean => s.kind === 'device-modes' || s.target.kind === 'device';
 
@@ -283,40 +295,55 @@ const isOwn = (s: Schedule): boolean => s.kind === 'device-modes' || s.target.ki
 const outranks = (a: ScheduleEntry, b: ScheduleEntry): boolean =>
   isOwn(a.schedule) === isOwn(b.schedule) ? a.order > b.order : isOwn(a.schedule);
 
+const slugOf = (s: Schedule): Order['slug'] => (s.kind === 'command' ? s.command : s.defaultDeviceOperatingMode).slug;
+
 /** Why a schedule leaves a device alone; null = it may have it. */
-function holder(ctx: Context, mine: ScheduleEntry, device: DeviceEntry, firing: Firing): string | null {
-  const open = openEntry(ctx, device)?.command;
-  if (open !== undefined && open.endMs > ctx.nowMs) {
-    const why = heldBy(ctx, mine, open, firing);
-    if (why !== null) return why;
-  }
-  const { deviceId, tags, workspaceId } = device.device;
-  const keys = [deviceKey(deviceId), ...tags.map((t) => tagKey(workspaceId, t))];
-  for (const key of keys) {
-    for (const id of ctx.state.schedulesOf.get(key) ?? []) {
-      const other = ctx.state.schedules.get(id);
-      if (other === undefined || other === mine || other.status !== 'active' || other.nextMs !== firing.dueMs) continue;
-      if (outranks(other, mine) && takes(other.schedule, firing.dueMs)) {
-        return `${id} is due at the same time and goes before`;
-      }
+function holder(ctx: Context, mine: ScheduleEntry, device: AnyEntry, firing: Firing): string | null {
+  const slug = slugOf(mine.schedule);
+  const ruling = rulingOf(ctx, device, slug);
+  const why = ruling === null ? null : heldBy(ctx, mine, ruling, firing);
+  if (why !== null) return why;
+  for (const other of schedulesOn(ctx.state, device)) {
+    if (other === mine || other.status !== 'active' || other.nextMs !== firing.dueMs) continue;
+    if (slugOf(other.schedule) === slug && outranks(other, mine) && takes(other.schedule, firing.dueMs)) {
+      return `${other.schedule.scheduleId} is due at the same time and goes before`;
     }
   }
   return null;
 }
 
+/** The schedules that speak to a device: its own, and those of its tags and groups. */
+function schedulesOn(state: CoreState, entry: AnyEntry): ScheduleEntry[] {
+  const device = deviceOf(entry);
+  const { deviceId, tags, workspaceId } = device;
+  const keys = [deviceKey(deviceId), ...tags.map((t) => tagKey(workspaceId, t)), groupKey(workspaceId)];
+  const found = keys.flatMap((key) => [...(state.schedulesOf.get(key) ?? [])]);
+  return found.flatMap((id) => {
+    const other = state.schedules.get(id);
+    const target = other?.schedule.kind === 'command' ? other.schedule.target : null;
+    const group = target?.kind === 'group' ? state.groups.get(target.groupId) : null;
+    const isOn = group === null || (group !== undefined && fitsGroup(state, group.rule, device));
+    return other !== undefined && isOn ? [other] : [];
+  });
+}
+
 /** Going back to the default is no claim to the device. */
 const takes = (s: Schedule, dueMs: EpochMs): boolean => s.kind === 'command' || modeAt(s, dueMs).ruleIndex !== null;
 
-function heldBy(ctx: Context, mine: ScheduleEntry, open: Command, firing: Firing): string | null {
-  const { cause } = open;
+function heldBy(ctx: Context, mine: ScheduleEntry, ruling: Ruling, firing: Firing): string | null {
+  const { cause } = ruling;
   if (cause.kind === 'dispatch') return `a dispatch of ${cause.eventId} holds it`;
   const isMine = cause.kind === 'schedule' && cause.scheduleId === mine.schedule.scheduleId;
-  if (!isMine && (firing.edge === 'continued' || firing.edge === 'falling')) return `${open.commandId} holds it`;
+  const ends = ruling.endMs !== null;
+  if (!isMine && ends && (firing.edge === 'continued' || firing.edge === 'falling')) {
+    return `${ruling.commandId} holds it`;
+  }
   if (cause.kind !== 'schedule' || isMine) return null;
   const other = ctx.state.schedules.get(cause.scheduleId);
   if (other === undefined || !outranks(other, mine)) return null;
   const isSameRank = isOwn(other.schedule) === isOwn(mine.schedule);
-  if (isSameRank && cause.dueMs !== firing.dueMs) return null;
+  const isWeek = other.schedule.kind === 'device-modes';
+  if ((isSameRank || !(ends || isWeek)) && cause.dueMs !== firing.dueMs) return null;
   if (!takes(other.schedule, cause.dueMs)) return null;
   return isSameRank ? `${cause.scheduleId}, made later, has it` : `${cause.scheduleId}, a schedule of its own, has it`;
 }
@@ -329,21 +356,36 @@ function fireModes(ctx: Context, entry: ScheduleEntry, s: DeviceModeSchedule, du
   const isFirst = edgeMs === null && entry.fired === 0;
   const isEdge = edgeMs !== null || isFirst;
   const edge = !isEdge ? 'continued' : level.ruleIndex === null ? 'falling' : 'rising';
-  const device = ctx.state.devices.get(s.deviceId);
-  const longestMs = device === undefined ? MS_PER_DAY : (capabilitiesOf(ctx, device)?.durationMsMax ?? MS_PER_DAY);
-  const isReset = level.mode === 'reset';
-  const endMs = Math.min(level.endMs, ctx.nowMs + (isReset ? RESET_MS : longestMs));
-  const input = { operatingMode: level.mode, enableGridInteraction: false };
-  const nextMs = isReset ? level.endMs : Math.min(endMs, afterHold(ctx, device) ?? endMs);
-  const firing = { dueMs: edgeMs ?? dueMs, nextMs, edge, endMs } as const;
+  const device = anyDevice(ctx.state, s.deviceId);
+  const isReset = level.mode.input.operatingMode === 'reset';
+  const heldMs = device === undefined ? null : afterHold(ctx, device, s);
+  const firing = { dueMs: edgeMs ?? dueMs, edge, ...spanOf(ctx, device, { level, isReset, heldMs }) } as const;
   if (isReset && edge === 'continued') return nothing(ctx, s, firing, 'the default goes on');
-  fireOne(ctx, entry, input, { ...firing, deviceId: s.deviceId });
+  fireOne(ctx, entry, level.mode, { ...firing, deviceId: s.deviceId });
 }
 
-/** When an event's dispatch lets the device go, the mode is set again for what is left of its time. */
-function afterHold(ctx: Context, device: DeviceEntry | undefined): EpochMs | null {
-  const open = device === undefined ? undefined : openEntry(ctx, device)?.command;
-  return open?.cause.kind === 'dispatch' && open.endMs > ctx.nowMs ? open.endMs : null;
+/** Until when a mode is set, and when it is looked at next. A setting stands: the next edge sets another. */
+function spanOf(
+  ctx: Context,
+  device: AnyEntry | undefined,
+  at: { readonly level: ModeLevel; readonly isReset: boolean; readonly heldMs: EpochMs | null },
+): { readonly endMs: EpochMs | null; readonly nextMs: EpochMs } {
+  const { level, isReset, heldMs } = at;
+  if (device !== undefined && !isBattery(device)) {
+    return { endMs: null, nextMs: Math.min(level.endMs, heldMs ?? level.endMs) };
+  }
+  const longestMs = device === undefined ? MS_PER_DAY : (capabilitiesOf(ctx, device)?.durationMsMax ?? MS_PER_DAY);
+  const endMs = Math.min(level.endMs, ctx.nowMs + (isReset ? RESET_MS : longestMs));
+  return { endMs, nextMs: isReset ? level.endMs : Math.min(endMs, heldMs ?? endMs) };
+}
+
+/**
+ * When what holds a device lets it go, so that the mode is set again for what is left of its time: an event's dispatch,
+ * or a command to another kind of device, which would set back what stood before.
+ */
+function afterHold(ctx: Context, device: AnyEntry, s: DeviceModeSchedule): EpochMs | null {
+  const ruling = rulingOf(ctx, device, slugOf(s));
+  return ruling?.cause.kind === 'dispatch' || !isBattery(device) ? (ruling?.endMs ?? null) : null;
 }
 
 /** Edges from dueMs on that passed unseen, and rules whose time the day leaves out. */

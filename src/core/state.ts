@@ -10,7 +10,7 @@ import type { Approval, SiteSafety } from '../domain/safety.ts';
 import type { Feeder, Transformer } from '../domain/topology.ts';
 import type { EpochMs } from '../domain/units.ts';
 import { Agenda } from './agenda.ts';
-import type { ApplianceCommandEntry, ApplianceEntry } from './applianceState.ts';
+import type { ApplianceCommandEntry, ApplianceEntry, SettingBook } from './applianceState.ts';
 import type { AutomationEntry } from './automationState.ts';
 import type { ApprovalEntry, StopLatch } from './safety.ts';
 import type { ScheduleEntry } from './scheduleState.ts';
@@ -34,6 +34,7 @@ export interface CoreState {
   /** Chargers, vehicles, thermostats and inverters; their ids are no battery's. */
   readonly appliances: Map<string, ApplianceEntry>;
   readonly appliancesByTag: Map<string, Set<string>>;
+  readonly appliancesBySite: Map<string, Set<string>>;
   /** Open ones, and the last ENDED_COMMANDS_MAX that ended. Numbered in one row with commands of batteries. */
   readonly applianceCommands: Map<string, ApplianceCommandEntry>;
   /** In the order in which they ended. */
@@ -116,7 +117,7 @@ export interface BatchEntry {
   readonly acceptedAtMs: EpochMs;
 }
 
-export interface DeviceEntry {
+export interface DeviceEntry extends SettingBook {
   device: Device;
   stormActive: boolean;
   reachable: boolean;
@@ -124,6 +125,8 @@ export interface DeviceEntry {
   openCommandId: string | null;
   /** The one accepted before it, whose last samples may still be on the way. */
   lastCommandId: string | null;
+  /** What is recalled to the session with its cloud after a restart; null = nothing. */
+  kept: string | null;
   /** The last undo, until a newer command rules the device. */
   undo: OwedUndo | null;
 }
@@ -204,6 +207,7 @@ export function newState(): CoreState {
     devicesBySite: new Map(),
     appliances: new Map(),
     appliancesByTag: new Map(),
+    appliancesBySite: new Map(),
     applianceCommands: new Map(),
     endedApplianceCommands: new Set(),
     programs: new Map(),

@@ -2,7 +2,7 @@ import type { ApplianceState } from '../domain/appliance.ts';
 import type { BatteryState } from '../domain/battery.ts';
 import { invariant } from '../domain/errors.ts';
 import type { SiteTelemetry } from '../domain/siteTelemetry.ts';
-import type { EpochMs } from '../domain/units.ts';
+import { type EpochMs, MS_PER_HOUR } from '../domain/units.ts';
 import { isIn, type LocalDay, localDaysBack, type MeterHistory, similarDays } from './baseline.ts';
 
 /**
@@ -16,6 +16,9 @@ export interface Observation {
   /** Local/remote switch of a utility-scale site; false where there is none. */
   readonly local: boolean;
 }
+
+/** What is older says nothing of what flows now. */
+export const LOADING_FRESH_MS = MS_PER_HOUR;
 
 /** The newest sample of a device that is no battery. */
 export interface ApplianceObservation {
@@ -68,8 +71,12 @@ const METER_INTERVALS_MAX = 60 * 96;
 const METER_DROP = 96;
 
 export class TelemetryStore {
+  /** When this store began to listen: nothing from before is in it; null = it has not. */
+  startedMs: EpochMs | null = null;
   readonly latest = new Map<string, Observation>();
   readonly appliances = new Map<string, ApplianceObservation>();
+  /** Charger or vehicle → the most it was seen to charge [W], > 0. */
+  readonly mostChargedW = new Map<string, number>();
   /** What a utility-scale battery says beyond that: device → newest. */
   readonly utility = new Map<string, SiteTelemetry>();
   /** When the loading of a transformer or feeder was last looked at, "transformer/<id>". */
@@ -85,6 +92,15 @@ export class TelemetryStore {
 
   observe(deviceId: string, observation: Observation): void {
     this.latest.set(deviceId, observation);
+  }
+
+  /** Takes the newest sample of a device that is no battery. */
+  observeAppliance(deviceId: string, observation: ApplianceObservation): void {
+    this.appliances.set(deviceId, observation);
+    const { state } = observation;
+    if (state.kind !== 'charger' && state.kind !== 'vehicle') return;
+    const mostW = Math.max(state.chargerWattage, this.mostChargedW.get(deviceId) ?? 0);
+    if (mostW > 0) this.mostChargedW.set(deviceId, mostW);
   }
 
   /** Counts a sample for a command; at most EVIDENCE_SAMPLES_MAX of them, later ones say nothing new. */

@@ -4,24 +4,18 @@ import {
   type Loading,
   loadingOfFlows,
   POWER_FACTOR_ASSUMED,
-  type SiteFlow,
   type TopologyFact,
   TRANSFORMERS_PER_WORKSPACE_MAX,
   type Transformer,
   transformerProblem,
 } from '../domain/topology.ts';
-import { type EpochMs, MS_PER_HOUR } from '../domain/units.ts';
+import type { EpochMs } from '../domain/units.ts';
 import type { Context } from './context.ts';
+import { flowOf } from './siteFlow.ts';
 import type { CoreState } from './state.ts';
 import type { TelemetryStore } from './telemetry.ts';
 
-/**
- * Transformers and feeders as the core knows them, and what flows through them now. Where the figures come from, in this
- * order: a device's sample of the site's meter, the newest meter interval of the site, and for a site that is a
- * utility-scale battery and nothing else the battery's own meter. Older than LOADING_FRESH_MS is not known.
- */
-export const LOADING_FRESH_MS = MS_PER_HOUR;
-
+/** Transformers and feeders as the core knows them, and what flows through them now; siteFlow.ts says where from. */
 export type TopologyInput =
   | { readonly kind: 'set-feeder'; readonly feeder: Feeder; readonly actor: string }
   | { readonly kind: 'set-transformer'; readonly transformer: Transformer; readonly actor: string }
@@ -133,54 +127,6 @@ function freeSites(state: CoreState, transformerId: string): void {
 }
 
 // --- loading ---
-
-/** What is known of a site's meter: a device's sample of it, else its newest meter interval, if either is fresh. */
-export function flowOf(state: CoreState, telemetry: TelemetryStore, siteId: string, nowMs: EpochMs): SiteFlow {
-  const seen = [...(state.devicesBySite.get(siteId) ?? [])].flatMap((deviceId) => {
-    const o = telemetry.latest.get(deviceId);
-    const isFresh = o !== undefined && nowMs - o.state.sampledAtMs <= LOADING_FRESH_MS;
-    return isFresh ? [{ deviceId, o }] : [];
-  });
-  const metered = seen.find(({ o }) => o.state.gridPower !== null);
-  if (metered?.o.state.gridPower != null) {
-    return { siteId, importW: metered.o.state.gridPower, importVar: null, atMs: metered.o.state.sampledAtMs };
-  }
-  return meterFlow(telemetry, siteId, nowMs) ?? storageFlow(state, telemetry, siteId, seen);
-}
-
-function meterFlow(telemetry: TelemetryStore, siteId: string, nowMs: EpochMs): SiteFlow | null {
-  const meter = telemetry.meters.get(siteId);
-  const wh = meter?.gridWh.at(-1);
-  if (meter === undefined || wh === undefined || Number.isNaN(wh)) return null;
-  const endMs = meter.startMs + meter.gridWh.length * meter.stepMs;
-  if (nowMs - endMs > LOADING_FRESH_MS) return null;
-  return { siteId, importW: (wh * MS_PER_HOUR) / meter.stepMs, importVar: null, atMs: endMs };
-}
-
-/** A utility-scale battery's own meter is the site's, where there is nothing else at the site. */
-function storageFlow(
-  state: CoreState,
-  telemetry: TelemetryStore,
-  siteId: string,
-  seen: readonly { readonly deviceId: string }[],
-): SiteFlow {
-  const ids = [...(state.devicesBySite.get(siteId) ?? [])];
-  const unknown = { siteId, importW: null, importVar: null, atMs: null };
-  const isStorage = ids.length > 0 && ids.every((id) => state.devices.get(id)?.device.kind === 'bess');
-  if (!isStorage || seen.length < ids.length) return unknown;
-  let importW = 0;
-  let importVar: number | null = 0;
-  let atMs = Number.POSITIVE_INFINITY;
-  for (const id of ids) {
-    const o = telemetry.latest.get(id);
-    if (o === undefined || !Number.isFinite(o.state.chargeRate)) return unknown;
-    importW -= o.state.chargeRate;
-    const reactive = telemetry.utility.get(id)?.reactivePowerVar ?? null;
-    importVar = importVar === null || reactive === null ? null : importVar - reactive;
-    atMs = Math.min(atMs, o.state.sampledAtMs);
-  }
-  return { siteId, importW: importW + 0, importVar, atMs };
-}
 
 /** A transformer or a feeder with the sites below it. */
 export interface GridNode {

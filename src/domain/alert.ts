@@ -35,6 +35,7 @@ export interface AlertSubject {
 /** What opened it; only the same rule, or a person, resolves it. */
 export type AlertRule =
   | 'unreachable'
+  | 'stale-telemetry'
   | 'link-down'
   | 'overload'
   | 'no-effect'

@@ -1,5 +1,4 @@
 import {
-  APPLIANCE_COMMANDS,
   type ApplianceInput,
   type ApplianceKind,
   type ApplianceSlug,
@@ -9,10 +8,19 @@ import {
 } from './appliance.ts';
 import type { CommandCause, CommandOutcome } from './command.ts';
 import { show } from './errors.ts';
-import type { EpochMs } from './units.ts';
+import {
+  SETTINGS,
+  type Setting,
+  type SettingEvidence,
+  type SettingKind,
+  type SettingSlug,
+  unknownTo,
+} from './setting.ts';
+import { type EpochMs, MS_PER_HOUR } from './units.ts';
 
 /**
- * Devices other than batteries as the core keeps them, and commands to them.
+ * Devices other than batteries as the core keeps them, and settings of all devices (setting.ts), the reserve of a battery
+ * among them.
  *
  *   accepted ─> sent ─> acknowledged ─> (terminal)
  *
@@ -33,7 +41,12 @@ export interface Appliance {
   readonly name?: string;
   /** What the partner's own system calls it. */
   readonly referenceId?: string;
+  /** The most a charger or vehicle takes [W], > 0; absent = nothing was said. Neither tells it in its state. */
+  readonly chargeWMax?: number;
 }
+
+/** So long after its start a setting may still leave, unless something else is said; ours [ms]. */
+export const SETTING_NOT_AFTER_MS = MS_PER_HOUR;
 
 export type ApplianceCause =
   | CommandCause
@@ -44,7 +57,7 @@ export interface ApplianceCommand {
   readonly commandId: string;
   readonly workspaceId: string;
   readonly deviceId: string;
-  readonly setting: ApplianceInput;
+  readonly setting: Setting;
   readonly startMs: EpochMs;
   /** Then what stood before is set back; null = the setting stands. */
   readonly endMs: EpochMs | null;
@@ -52,7 +65,7 @@ export interface ApplianceCommand {
   readonly notAfterMs: EpochMs;
   readonly cause: ApplianceCause;
   /** What stood before, as the newest state showed it; null = not known, so nothing can be set back. */
-  readonly before: ApplianceInput | null;
+  readonly before: Setting | null;
 }
 
 export type ApplianceCommandStatus = 'accepted' | 'sent' | 'acknowledged' | CommandOutcome['status'];
@@ -73,10 +86,10 @@ export type ApplianceFact =
   | { readonly type: 'appliance.command-acknowledged'; readonly commandId: string; readonly vendorRef: string }
   | { readonly type: 'appliance.command-ended'; readonly commandId: string; readonly outcome: CommandOutcome };
 
-/** Why a device of this kind cannot be told this; null if it can. @source APPLIANCE_COMMANDS */
-export function settingObstacle(kind: ApplianceKind, { slug, input }: ApplianceInput): string | null {
-  const { deviceKind, fields } = APPLIANCE_COMMANDS[slug];
-  if (deviceKind !== kind) return `a ${kind} does not know ${slug}`;
+/** Why a device of this kind cannot be told this; null if it can. @source SETTINGS */
+export function settingObstacle(kind: SettingKind, { slug, input }: Setting): string | null {
+  const { deviceKind, fields } = SETTINGS[slug];
+  if (deviceKind !== kind) return unknownTo(kind, slug);
   const given: ReadonlyMap<string, unknown> = new Map(Object.entries(input));
   const stranger = [...given.keys()].find((name) => !fields.some((f) => f.name === name));
   if (stranger !== undefined) return `input.${stranger} is not known to ${slug}`;
@@ -104,6 +117,12 @@ const wordsOf = (field: InputField): string =>
   field.kind === 'choice'
     ? `one of ${field.values.join(', ')}`
     : `a number in ${field.min}..${field.max} ${field.unit}${field.nullable ? ', or null' : ''}`;
+
+/** As settingShown, for every device. */
+export function shownSetting(slug: SettingSlug, state: SettingEvidence): Setting | null {
+  if (slug !== 'battery:set-reserve') return state.kind === 'battery' ? null : settingShown(slug, state);
+  return state.kind === 'battery' ? { slug, input: { chargePercentage: state.backupReserve } } : null;
+}
 
 /**
  * What a device would be told to be as this state shows it.

@@ -1,10 +1,11 @@
 import { ALERT_SEVERITIES, ALERT_TYPES, type AlertSeverity, type AlertType } from './alert.ts';
 import { minuteOfDay } from './calendar.ts';
-import type { CommandInput } from './command.ts';
-import { type InputProblem, nearestName, show } from './errors.ts';
+import { type InputProblem, problem, show } from './errors.ts';
+import type { Order } from './order.ts';
 import type { DailyWindow } from './program.ts';
-import { cronProblems, DURATION_MS_MAX, NAME_LENGTH_MAX, problem, zoneProblem } from './schedule.ts';
-import { type EpochMs, MS_PER_DAY, MS_PER_MIN } from './units.ts';
+import { type MetricTest, metricProblems, type SampleTest, type StateTest, stateProblems } from './sample.ts';
+import { cronProblems, givenProblems, NAME_LENGTH_MAX, zoneProblem } from './schedule.ts';
+import { type EpochMs, MS_PER_DAY, MS_PER_HOUR, MS_PER_MIN } from './units.ts';
 
 /**
  * Automations: when something becomes so, and other things are so, then something is done to some devices.
@@ -13,12 +14,7 @@ import { type EpochMs, MS_PER_DAY, MS_PER_MIN } from './units.ts';
  * after it was seen not to hold. `conditions` are levels, all of which have to hold at that moment. What is not known
  * (no sample, a stale one, no price) holds neither way and fires nothing.
  */
-export const METRICS = ['chargePercentage', 'chargeRate', 'gridPower', 'backupReserve'] as const;
-/** Fields of the normalised battery; power is + discharge and + import [W], the others are [%]. */
-export type AutomationMetric = (typeof METRICS)[number];
-export type Comparison = 'above' | 'below';
-
-/** Some devices of the workspace. */
+/** Some devices of the workspace, of any kind. */
 export type Selection =
   | { readonly kind: 'all' }
   | { readonly kind: 'devices'; readonly deviceIds: readonly string[] }
@@ -30,18 +26,7 @@ export type AutomationTarget = Selection | { readonly kind: 'triggering-device' 
 export type AutomationTrigger =
   | { readonly kind: 'time'; readonly cron: string; readonly timeZone: string }
   | PriceTest
-  /** Each device of `watch` for itself. */
-  | {
-      readonly kind: 'telemetry';
-      readonly watch: Selection;
-      readonly metric: AutomationMetric;
-      readonly comparison: Comparison;
-      readonly value: number;
-      /** So long the samples have to say so, from the first to the last of them [ms]. */
-      readonly forMs: number;
-      /** It is over only when the value is so far on the other side, ≥ 0, in the unit of the metric. */
-      readonly hysteresis: number;
-    }
+  | SampleTrigger
   | { readonly kind: 'storm'; readonly watch: Selection; readonly what: 'began' | 'ended' }
   /** programId null = of any program of the workspace. */
   | {
@@ -50,11 +35,24 @@ export type AutomationTrigger =
       readonly programId: string | null;
     };
 
+/** Each device of `watch` for itself; those that do not have the field are not watched. */
+export type SampleTrigger = {
+  readonly watch: Selection;
+  /** So long the samples have to say so, from the first to the last of them [ms]. */
+  readonly forMs: number;
+} & (
+  | (MetricTest & {
+      /** It is over only when the value is so far on the other side, ≥ 0, in the unit of the metric. */
+      readonly hysteresis: number;
+    })
+  | StateTest
+);
+
 export interface PriceTest {
   readonly kind: 'price';
   readonly node: string;
   readonly market: 'day-ahead' | 'real-time';
-  readonly comparison: Comparison;
+  readonly comparison: 'above' | 'below';
   readonly usdPerMwh: number;
 }
 
@@ -69,18 +67,14 @@ export type AutomationCondition =
     }
   | PriceTest
   /** Of each target device for itself. */
-  | {
-      readonly kind: 'telemetry';
-      readonly metric: AutomationMetric;
-      readonly comparison: Comparison;
-      readonly value: number;
-    }
+  | SampleTest
   | { readonly kind: 'storm'; readonly active: boolean }
   /** An event of the program runs now, or does not. */
   | { readonly kind: 'event'; readonly programId: string; readonly running: boolean };
 
 export type AutomationAction =
-  | { readonly kind: 'command'; readonly input: CommandInput; readonly durationMs: number }
+  /** To the targets that know it. durationMs null = the setting stands; a battery's command always ends. */
+  | { readonly kind: 'command'; readonly command: Order; readonly durationMs: number | null }
   /** Out of the event that triggered it, by the resources whose devices are all targets. */
   | { readonly kind: 'opt-out' }
   | { readonly kind: 'unenroll'; readonly programId: string }
@@ -176,6 +170,8 @@ export const TEXT_LENGTH_MAX = 1_000;
 export const SELECTION_MAX = 10_000;
 /** Automations in a row that may lead to one another on a device. */
 export const DEPTH_MAX = 3;
+/** What a setting that stands leads to follows from it for so long; ours [ms]. A command with an end: until then. */
+export const CHAIN_MS = MS_PER_HOUR;
 
 /** What is wrong with a rule by itself; empty = nothing. */
 export function automationProblems(r: AutomationRule): InputProblem[] {
@@ -193,7 +189,7 @@ export function automationProblems(r: AutomationRule): InputProblem[] {
   found.push(...zoneProblem('automation', 'timeZone', r.timeZone), ...triggerProblems(r.when));
   if (r.conditions.length > CONDITIONS_MAX) bad('conditions', `${r.conditions.length}`, `at most ${CONDITIONS_MAX}`);
   for (const [i, c] of r.conditions.entries()) found.push(...conditionProblems(`conditions[${i}]`, c));
-  const hasDevice = r.when.kind === 'telemetry' || r.when.kind === 'storm';
+  const hasDevice = 'watch' in r.when;
   if (r.target.kind === 'triggering-device') {
     if (!hasDevice) bad('target', r.target.kind, 'devices, a tag or a group: no device triggers this rule');
   } else found.push(...selectionProblems('target', r.target));
@@ -205,16 +201,7 @@ const isWithin = (x: number, min: number, max: number): boolean => Number.isInte
 function actionProblems({ action, when }: AutomationRule): InputProblem[] {
   switch (action.kind) {
     case 'command':
-      return isWithin(action.durationMs, MS_PER_MIN, DURATION_MS_MAX)
-        ? []
-        : [
-            problem(
-              'automation',
-              'action.durationMs',
-              action.durationMs,
-              `whole milliseconds from ${MS_PER_MIN} to ${DURATION_MS_MAX} (7 days)`,
-            ),
-          ];
+      return givenProblems('automation', 'action.', action);
     case 'opt-out':
       return when.kind === 'event' && when.what !== 'ended'
         ? []
@@ -255,12 +242,13 @@ function triggerProblems(when: AutomationTrigger): InputProblem[] {
       ];
     case 'price':
       return priceProblems('when', when);
-    case 'telemetry': {
-      const found = [...selectionProblems('when.watch', when.watch), ...metricProblems('when', when)];
+    case 'telemetry':
+    case 'state': {
+      const found = [...selectionProblems('when.watch', when.watch), ...sampleProblems('when', when)];
       if (!isWithin(when.forMs, 0, MS_PER_DAY)) {
         found.push(problem('automation', 'when.forMs', when.forMs, 'whole milliseconds from 0 to one day'));
       }
-      if (!(Number.isFinite(when.hysteresis) && when.hysteresis >= 0)) {
+      if (when.kind === 'telemetry' && !(Number.isFinite(when.hysteresis) && when.hysteresis >= 0)) {
         found.push(problem('automation', 'when.hysteresis', when.hysteresis, 'a number ≥ 0 in the unit of the metric'));
       }
       return found;
@@ -279,22 +267,8 @@ function priceProblems(place: string, { node, usdPerMwh }: PriceTest): InputProb
   return node.trim() === '' ? [...found, problem('automation', `${place}.node`, node, 'a market node')] : found;
 }
 
-function metricProblems(
-  place: string,
-  { metric, value }: { readonly metric: string; readonly value: number },
-): InputProblem[] {
-  const names: readonly string[] = METRICS;
-  const found: InputProblem[] = [];
-  if (!names.includes(metric)) {
-    const didYouMean = nearestName(metric, names);
-    const p = problem('automation', `${place}.metric`, metric, `one of ${names.join(', ')}`);
-    found.push(didYouMean === undefined ? p : { ...p, didYouMean });
-  }
-  const isPct = metric === 'chargePercentage' || metric === 'backupReserve';
-  const inRange = Number.isFinite(value) && (!isPct || (value >= 0 && value <= 100));
-  if (!inRange) found.push(problem('automation', `${place}.value`, value, isPct ? '0 to 100 %' : 'a number of watts'));
-  return found;
-}
+const sampleProblems = (place: string, test: SampleTest): InputProblem[] =>
+  test.kind === 'telemetry' ? metricProblems('automation', place, test) : stateProblems('automation', place, test);
 
 function conditionProblems(place: string, c: AutomationCondition): InputProblem[] {
   switch (c.kind) {
@@ -313,12 +287,10 @@ function conditionProblems(place: string, c: AutomationCondition): InputProblem[
     case 'price':
       return priceProblems(place, c);
     case 'telemetry':
-      return metricProblems(place, c);
+    case 'state':
+      return sampleProblems(place, c);
     case 'storm':
     case 'event':
       return [];
   }
 }
-
-export const compares = (x: number, comparison: Comparison, value: number): boolean =>
-  comparison === 'above' ? x > value : x < value;

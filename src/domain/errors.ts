@@ -48,6 +48,14 @@ export function show(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
+/** A problem with a value that is shown as it was found. */
+export const problem = (source: string, place: string, value: unknown, expected: string): InputProblem => ({
+  source,
+  place,
+  value: show(value),
+  expected,
+});
+
 /** The candidate with the smallest edit distance, if it is near enough to be a slip of the hand. */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   let best: { name: string; distance: number } | undefined;

@@ -45,6 +45,8 @@ export type Fact =
       readonly sampledAtMs: EpochMs;
     }
   | { readonly type: 'device.reachable'; readonly deviceId: string; readonly reachable: boolean; readonly why: string }
+  /** What the session with its cloud has to know of the device after a restart, in words of its own; null = nothing. */
+  | { readonly type: 'device.kept'; readonly deviceId: string; readonly kept: string | null }
   | { readonly type: 'program.created'; readonly program: Program }
   | {
       readonly type: 'enrollment.changed';

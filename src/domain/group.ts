@@ -1,13 +1,15 @@
-import type { Device, Location } from './device.ts';
+import type { Location } from './device.ts';
 import { type InputProblem, show } from './errors.ts';
+import type { DeviceKind } from './order.ts';
 
 /**
- * A group is a saved selection: a rule over devices, not a list of them, so that a device that comes later is in it.
+ * A group is a saved selection: a rule over devices of every kind, not a list of them, so that a device that comes later
+ * is in it.
  * All parts of the rule that are given have to hold; within a part, `tags` asks for all of them and the others for one.
  */
 export interface GroupRule {
   readonly tags?: readonly string[];
-  readonly kinds?: readonly Device['kind'][];
+  readonly kinds?: readonly DeviceKind[];
   readonly siteIds?: readonly string[];
   /** The device's site lies within radiusM of the point [m]. A site without a location is in no circle. */
   readonly within?: Location & { readonly radiusM: number };

@@ -112,16 +112,44 @@ export function leaveToControl(request: {
   if (!(safety.allowedModes ?? CONTROL_MODES).includes(mode)) return refused(`the site is not allowed to ${mode}`);
   const limitW = powerW >= 0 ? safety.dischargeWMax : safety.chargeWMax;
   if (Math.abs(powerW) > limitW) return refused(`${powerW} W is outside the site's limit of ${limitW} W`);
-  const valid = approvals.filter(
-    (a) => a.approvedBy !== a.requestedBy && a.mapRevision === mapRevision && isBound(a, safety),
-  );
-  const inTime = valid.filter((a) => a.fromMs <= startMs && endMs <= a.untilMs);
-  if (inTime.length === 0) return refused('no valid approval by a second person covers this window and map revision');
+  const inTime = covering({ safety, approvals, mapRevision, startMs, endMs });
+  if (inTime.length === 0) return refused(NOT_COVERED);
   const inMode = inTime.filter((a) => (a.modes ?? CONTROL_MODES).includes(mode));
   if (inMode.length === 0) return refused(`the approval does not cover the mode ${mode}`);
   const covers = inMode.some((a) => Math.abs(powerW) <= (powerW >= 0 ? a.dischargeWMax : a.chargeWMax));
   return covers ? { kind: 'granted' } : refused(`${powerW} W is more than what was approved`);
 }
+
+/**
+ * Decides whether a setting that gives no power, such as the reserve, may be sent to a site: as a setpoint, without a mode
+ * and a limit of its own.
+ */
+export function leaveToSet(request: {
+  readonly safety: SiteSafety | null;
+  readonly approvals: readonly Approval[];
+  readonly mapRevision: string;
+  readonly atMs: EpochMs;
+}): ControlLeave {
+  const { safety, approvals, mapRevision, atMs } = request;
+  if (safety === null) return refused('no safety configuration: watchdog and limits are not set for this site');
+  if (!(safety.watchdog.timeoutMs > 0)) return refused('the watchdog timeout is not set');
+  const inTime = covering({ safety, approvals, mapRevision, startMs: atMs, endMs: atMs });
+  return inTime.length > 0 ? { kind: 'granted' } : refused(NOT_COVERED);
+}
+
+const NOT_COVERED = 'no valid approval by a second person covers this window and map revision';
+
+/** Approvals by a second person, of this map and configuration, in whose time the window lies. */
+const covering = (r: {
+  readonly safety: SiteSafety;
+  readonly approvals: readonly Approval[];
+  readonly mapRevision: string;
+  readonly startMs: EpochMs;
+  readonly endMs: EpochMs;
+}): readonly Approval[] =>
+  r.approvals
+    .filter((a) => a.approvedBy !== a.requestedBy && a.mapRevision === r.mapRevision && isBound(a, r.safety))
+    .filter((a) => a.fromMs <= r.startMs && r.endMs <= a.untilMs);
 
 const isBound = (a: Approval, safety: SiteSafety): boolean =>
   a.binding === undefined || a.binding === bindingOf(a, safety);

@@ -9,16 +9,18 @@ import {
   weekdayOf,
   weeklyRule,
 } from './calendar.ts';
-import type { CommandInput, OperatingMode } from './command.ts';
-import { type InputProblem, nearestName, show } from './errors.ts';
+import { type InputProblem, nearestName, problem } from './errors.ts';
+import { BATTERY_SLUG, type ModeOrder, type Order, orderProblem } from './order.ts';
 import { isTimeZone } from './time.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_MIN } from './units.ts';
 
 /**
- * Schedules. One kind gives a command, at times, to a device or to all devices with a tag; the other says in which mode a
- * device is at each time of the week. How local times meet a change of daylight saving time is told in calendar.ts.
+ * Schedules, for devices of every kind. One kind gives a command, at times, to a device or to all devices with a tag or of
+ * a group; the other says in which mode a device is at each time of the week. How local times meet a change of daylight
+ * saving time is told in calendar.ts.
  * @source TextureHQ/docs batch and schedules: {type: cron | iso | recurrence}; device schedules with
- *         deviceTimezone, defaultDeviceOperatingMode and rules [R]
+ *         deviceTimezone, defaultDeviceOperatingMode and rules, whose modes are "specific to the deviceType"
+ *         (docs/commands/scheduling.md @78e959e) [R]
  */
 export type ScheduleTiming =
   | { readonly kind: 'cron'; readonly expression: string; readonly timeZone: string }
@@ -33,6 +35,7 @@ export type ScheduleTiming =
 
 export type ScheduleTarget =
   | { readonly kind: 'tag'; readonly tag: string }
+  | { readonly kind: 'group'; readonly groupId: string }
   | { readonly kind: 'device'; readonly deviceId: string };
 
 export interface CommandSchedule {
@@ -42,7 +45,9 @@ export interface CommandSchedule {
   readonly name: string;
   readonly target: ScheduleTarget;
   readonly timing: ScheduleTiming;
-  readonly command: { readonly input: CommandInput; readonly durationMs: number };
+  readonly command: Order;
+  /** null = the setting stands until the next one; a battery's command always ends. */
+  readonly durationMs: number | null;
 }
 
 export interface ModeRule {
@@ -52,7 +57,7 @@ export interface ModeRule {
   readonly startTime: string;
   /** "HH:MM" or "24:00"; one that is not after the start is of the next day. */
   readonly endTime: string;
-  readonly deviceOperatingMode: OperatingMode;
+  readonly deviceOperatingMode: ModeOrder;
 }
 
 export interface DeviceModeSchedule {
@@ -61,8 +66,8 @@ export interface DeviceModeSchedule {
   readonly workspaceId: string;
   readonly deviceId: string;
   readonly timeZone: string;
-  /** Outside the rules; 'reset' = the device goes back to what its owner set. */
-  readonly defaultDeviceOperatingMode: OperatingMode;
+  /** Outside the rules; a battery's 'reset' = it goes back to what its owner set. */
+  readonly defaultDeviceOperatingMode: ModeOrder;
   /** At least one; they do not overlap. */
   readonly rules: readonly ModeRule[];
 }
@@ -137,19 +142,11 @@ export const RULES_MAX = 100;
 export const NAME_LENGTH_MAX = 200;
 export const DURATION_MS_MAX = 7 * MS_PER_DAY;
 export const PREVIEW_MAX = 100;
-const MODES: readonly OperatingMode[] = ['charge', 'discharge', 'idle', 'reset'];
 
 /** What is wrong with a schedule by itself, whatever the plant holds; empty = nothing. */
 export function scheduleProblems(s: ScheduleRequest, nowMs: EpochMs): InputProblem[] {
   return s.kind === 'command' ? commandProblems(s, nowMs) : modeProblems(s);
 }
-
-export const problem = (source: string, place: string, value: unknown, expected: string): InputProblem => ({
-  source,
-  place,
-  value: show(value),
-  expected,
-});
 
 function commandProblems(s: Omit<CommandSchedule, 'scheduleId'>, nowMs: EpochMs): InputProblem[] {
   const found: InputProblem[] = [];
@@ -157,11 +154,25 @@ function commandProblems(s: Omit<CommandSchedule, 'scheduleId'>, nowMs: EpochMs)
     found.push(problem('schedule', place, value, expected));
   if (s.name.length > NAME_LENGTH_MAX) bad('name', s.name, `at most ${NAME_LENGTH_MAX} characters`);
   if (s.target.kind === 'tag' && s.target.tag.trim() === '') bad('target.tag', s.target.tag, 'a tag');
-  const { durationMs } = s.command;
-  if (!(Number.isInteger(durationMs) && durationMs >= MS_PER_MIN && durationMs <= DURATION_MS_MAX)) {
-    bad('command.durationMs', durationMs, `whole milliseconds from ${MS_PER_MIN} to ${DURATION_MS_MAX} (7 days)`);
-  }
-  return [...found, ...timingProblems(s.timing, nowMs)];
+  return [...found, ...givenProblems('schedule', '', s), ...timingProblems(s.timing, nowMs)];
+}
+
+/** What is wrong with an order and how long it is to hold. */
+export function givenProblems(
+  source: string,
+  place: string,
+  { command, durationMs }: Pick<CommandSchedule, 'command' | 'durationMs'>,
+): InputProblem[] {
+  const found = orderProblems(source, `${place}command`, command);
+  const isLength = Number.isInteger(durationMs) && Number(durationMs) >= MS_PER_MIN;
+  if (durationMs === null ? command.slug !== BATTERY_SLUG : isLength && durationMs <= DURATION_MS_MAX) return found;
+  const expected = `whole milliseconds from ${MS_PER_MIN} to ${DURATION_MS_MAX} (7 days)`;
+  return [...found, problem(source, `${place}durationMs`, durationMs, expected)];
+}
+
+function orderProblems(source: string, place: string, order: Order): InputProblem[] {
+  const why = orderProblem(order);
+  return why === null ? [] : [problem(source, place, order.input, `an input of ${order.slug}: ${why}`)];
 }
 
 function timingProblems(timing: ScheduleTiming, nowMs: EpochMs): InputProblem[] {
@@ -224,18 +235,16 @@ function modeProblems(s: Omit<DeviceModeSchedule, 'scheduleId'>): InputProblem[]
   const found = zoneProblem('schedule', 'timeZone', s.timeZone);
   const bad = (place: string, value: unknown, expected: string) =>
     found.push(problem('schedule', place, value, expected));
-  const modes = `one of ${MODES.join(', ')}`;
-  if (!MODES.includes(s.defaultDeviceOperatingMode)) {
-    bad('defaultDeviceOperatingMode', s.defaultDeviceOperatingMode, modes);
-  }
+  const standard = s.defaultDeviceOperatingMode;
+  found.push(...orderProblems('schedule', 'defaultDeviceOperatingMode', standard));
   if (s.rules.length === 0 || s.rules.length > RULES_MAX) {
     bad('rules', `${s.rules.length} rules`, `1 to ${RULES_MAX} rules`);
   }
   for (const [i, rule] of s.rules.entries()) {
     found.push(...dayProblems(`rules[${i}].daysOfWeek`, rule.daysOfWeek));
-    if (!MODES.includes(rule.deviceOperatingMode)) {
-      bad(`rules[${i}].deviceOperatingMode`, rule.deviceOperatingMode, modes);
-    }
+    const { deviceOperatingMode: mode } = rule;
+    found.push(...orderProblems('schedule', `rules[${i}].deviceOperatingMode`, mode));
+    if (mode.slug !== standard.slug) bad(`rules[${i}].deviceOperatingMode`, mode.slug, `${standard.slug}, as outside`);
     const start = minuteOfDay(rule.startTime);
     const end = minuteOfDay(rule.endTime);
     if (start === null || start === 1_440) bad(`rules[${i}].startTime`, rule.startTime, '"HH:MM" from 00:00 to 23:59');
@@ -300,7 +309,7 @@ export interface ModePeriod {
   readonly startMs: EpochMs;
   readonly endMs: EpochMs;
   readonly ruleIndex: number;
-  readonly mode: OperatingMode;
+  readonly mode: ModeOrder;
 }
 
 /** A rule comes again within a week; two more days for what crosses midnight. */
@@ -324,7 +333,7 @@ export function modePeriods(s: DeviceModeSchedule, fromMs: EpochMs, days = DAYS_
 
 /** The mode that holds at an instant, since when and until when. */
 export interface ModeLevel {
-  readonly mode: OperatingMode;
+  readonly mode: ModeOrder;
   /** null = the default. */
   readonly ruleIndex: number | null;
   /** null = since before the week that was looked at. */
@@ -353,7 +362,7 @@ export function modeAt(s: DeviceModeSchedule, atMs: EpochMs, fromMs: EpochMs = a
 export interface Firing {
   readonly atMs: EpochMs;
   /** What is commanded then. */
-  readonly mode: OperatingMode;
+  readonly command: Order;
 }
 
 /** The next firings of a checked schedule after an instant, at most PREVIEW_MAX; conflicts with others are not in it. */
@@ -361,14 +370,14 @@ export function preview(s: Schedule, afterMs: EpochMs, count: number): Firing[] 
   const max = Math.min(count, PREVIEW_MAX);
   if (s.kind === 'command') {
     const range = { afterMs, untilMs: Number.POSITIVE_INFINITY, max };
-    return timesOf(s.timing, range).map((atMs) => ({ atMs, mode: s.command.input.operatingMode }));
+    return timesOf(s.timing, range).map((atMs) => ({ atMs, command: s.command }));
   }
   const found: Firing[] = [];
   let atMs = modeAt(s, afterMs).endMs;
   // A level may begin at no firing: where a day leaves out a rule.
   for (let n = 0; n < 2 * PREVIEW_MAX && found.length < max; n++) {
     const level = modeAt(s, atMs);
-    if (level.startMs === atMs) found.push({ atMs, mode: level.mode });
+    if (level.startMs === atMs) found.push({ atMs, command: level.mode });
     atMs = level.endMs;
   }
   return found;

@@ -2,10 +2,10 @@ import type { MasterEvent } from '../dnp3/master/config.ts';
 import type { Measurement } from '../dnp3/master/measurements.ts';
 import { MasterSession } from '../dnp3/master/session.ts';
 import type { CommandOutcome } from '../dnp3/master/tasks.ts';
-import type { PointsMapConfig } from '../domain/pointsMap.ts';
-import { type Approval, leaveToControl, modeOf, type SiteSafety } from '../domain/safety.ts';
+import { type Approval, leaveToControl, leaveToSet, modeOf, type SiteSafety } from '../domain/safety.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { FieldEvent, FieldJob, FieldReply, FieldSession } from '../ports/field.ts';
+import type { ConnectorConfig } from './config.ts';
 import {
   type ControlMode,
   type NamedStep,
@@ -16,12 +16,13 @@ import {
   stopSteps,
   TARGET_STEP,
 } from './controls.ts';
-import { type About, type Active, earliest, type OperateIntent, type Setpoint } from './jobs.ts';
+import { type About, type Active, earliest, type OperateIntent, pushKept, type Setpoint } from './jobs.ts';
 import { engineering, enrich, isLocal, normalise, PointTable } from './normalise.ts';
 import { type PointMap, pointMap } from './pointMap.ts';
 import { eventPollMs } from './polls.ts';
 import { nextW, RAMP_STEP_MS, turnMs, wantedW } from './ramp.ts';
-import { StopLatch } from './stopLatch.ts';
+import { ReserveOrder } from './reserve.ts';
+import { STOPPED, StopLatch } from './stopLatch.ts';
 
 /**
  * The connector of one utility-scale site: jobs of the core in, DNP3 out; points in, normalised battery out.
@@ -32,7 +33,7 @@ import { StopLatch } from './stopLatch.ts';
  * sequence is repeated every third of the site's watchdog while the window is open, so that two beats may be lost; it is
  * idempotent, and it enables the mode again after the plant fell to its safe state. When the window closes and no other
  * setpoint came within RELEASE_GRACE_MS, the mode is set off. Where the site has a ramp limit a setpoint is reached, and
- * left, in steps (ramp.ts).
+ * left, in steps (ramp.ts). The reserve: reserve.ts.
  *
  * Safety. Every beat passes the gate of domain/safety.ts; without configuration or approval nothing leaves. Until the
  * integrity poll of a connection is complete no control leaves. Local or lockout at the site holds beats back. So does a
@@ -46,20 +47,7 @@ import { StopLatch } from './stopLatch.ts';
  * Link. A 'link' event with up = false while the owner holds the connection open says that nobody answers (a half-open
  * connection): the owner should close it and open a new one.
  */
-export interface ConnectorConfig {
-  readonly siteId: string;
-  readonly safety: SiteSafety | null;
-  readonly approvals: readonly Approval[];
-  readonly pointsMap: PointsMapConfig;
-  /** How a setpoint is given; AGC unless the site has none. */
-  readonly controlMode?: ControlMode;
-  readonly addresses: { readonly master: number; readonly outstation: number };
-  /** How often the outstation is asked for events even if it sends them unasked; at most a third of the watchdog [ms]. */
-  readonly pollMs?: number;
-}
-
 const RELEASE_GRACE_MS = 2_000;
-const EVENTS_MAX = 10_000;
 
 export class FieldConnector implements FieldSession {
   readonly master: MasterSession;
@@ -85,6 +73,7 @@ export class FieldConnector implements FieldSession {
   /** Waiting to give the site back; jobId null when no job asked for it. */
   private releasing: { readonly jobId: string | null; readonly dueMs: EpochMs } | null = null;
   private readonly stop = new StopLatch();
+  private readonly reserve: ReserveOrder;
   /** A beat is due and waits for something fresh of the site. */
   private waitsForNews = false;
   private readonly intents: OperateIntent[] = [];
@@ -101,6 +90,7 @@ export class FieldConnector implements FieldSession {
     this.mode = config.controlMode ?? 'agc';
     const wanted = new Set(map.points.map((p) => `${p.type}${p.index}`));
     this.pollMs = config.pollMs;
+    this.reserve = new ReserveOrder(map, (reply) => this.reply(reply));
     this.master = new MasterSession({
       localAddress: config.addresses.master,
       remoteAddress: config.addresses.outstation,
@@ -149,6 +139,9 @@ export class FieldConnector implements FieldSession {
       case 'release':
         this.takeRelease(job.jobId, nowMs);
         break;
+      case 'reserve':
+        this.reserve.take(job, this.stop.holds ? STOPPED : null, this.leaveToSet(nowMs));
+        break;
       case 'emergency-stop':
         this.takeStop(job.jobId, nowMs);
         break;
@@ -162,7 +155,7 @@ export class FieldConnector implements FieldSession {
   }
 
   nextTimeoutMs(): EpochMs | null {
-    const times: (number | null)[] = [this.master.nextTimeoutMs()];
+    const times: (number | null)[] = [this.master.nextTimeoutMs(), this.reserve.endMs];
     if (this.active !== null) {
       times.push(this.active.job.endMs);
       if (!this.active.underWay && this.mayControl() && !this.waitsForNews) times.push(this.active.beatDueMs);
@@ -203,8 +196,7 @@ export class FieldConnector implements FieldSession {
   }
 
   private emit(event: FieldEvent): void {
-    if (this.events.length >= EVENTS_MAX) this.events.shift();
-    this.events.push(event);
+    pushKept(this.events, event);
   }
 
   private reply(reply: FieldReply | null): void {
@@ -229,9 +221,7 @@ export class FieldConnector implements FieldSession {
 
   private takeSetpoint(job: Setpoint, nowMs: EpochMs): void {
     const { jobId, powerW, startMs, endMs } = job;
-    if (this.stop.holds) {
-      return this.reply({ kind: 'refused', jobId, why: 'the site was stopped and has not returned to service' });
-    }
+    if (this.stop.holds) return this.reply({ kind: 'refused', jobId, why: STOPPED });
     const leave = this.leaveFor(powerW, startMs, endMs);
     if (leave.kind === 'refused') return this.reply({ kind: 'refused', jobId, why: leave.why });
     if (endMs <= nowMs) return this.reply({ kind: 'refused', jobId, why: 'its window is over' });
@@ -275,10 +265,12 @@ export class FieldConnector implements FieldSession {
   }
 
   private takeStop(jobId: string, nowMs: EpochMs): void {
-    this.dropSetpoint('the site is being stopped');
+    const why = 'the site is being stopped';
+    this.dropSetpoint(why);
     this.askRelease(null, null);
-    // A release may wait in the master's queue: after the stop nothing else leaves.
-    this.master.cancel((id) => this.jobOf.get(id)?.job === 'release', 'the site is being stopped');
+    this.reserve.drop(why);
+    // A release or a reserve may wait in the master's queue: after the stop nothing else leaves.
+    this.master.cancel((id) => ['release', 'reserve'].includes(this.jobOf.get(id)?.job ?? ''), why);
     this.stop.take(jobId, nowMs);
   }
 
@@ -309,6 +301,8 @@ export class FieldConnector implements FieldSession {
       if (followed) this.askRelease(null, nowMs + RELEASE_GRACE_MS);
     }
     if (this.mayControl()) this.controlDue(nowMs);
+    const order = this.reserve.leaving(this.mayControl() && this.isAlive(nowMs), this.leaveToSet(nowMs), nowMs);
+    if (order !== null) this.send(order.about, order.steps, nowMs);
     this.drain(nowMs);
   }
 
@@ -346,6 +340,11 @@ export class FieldConnector implements FieldSession {
     const { safety, approvals } = this;
     const mapRevision = this.map.fullRevision;
     return leaveToControl({ safety, approvals, mapRevision, powerW, startMs, endMs, mode });
+  }
+
+  private leaveToSet(atMs: EpochMs) {
+    const { safety, approvals, map } = this;
+    return leaveToSet({ safety, approvals, mapRevision: map.fullRevision, atMs });
   }
 
   /** Asks the gate again: an approval may have ended, a limit may have changed. Giving the site back needs no leave. */
@@ -465,8 +464,7 @@ export class FieldConnector implements FieldSession {
       if (this.safety?.rampWPerS !== undefined) this.stepFreeMs = atMs + RAMP_STEP_MS;
     }
     const detail = about.job === 'setpoint' ? `${about.text}: ${about.names[event.step] ?? ''}` : about.text;
-    if (this.intents.length >= EVENTS_MAX) this.intents.shift();
-    this.intents.push({ atMs, jobId: about.jobId, job: about.job, detail });
+    pushKept(this.intents, { atMs, jobId: about.jobId, job: about.job, detail });
   }
 
   private onEnded(id: string, outcome: CommandOutcome, nowMs: EpochMs): void {
@@ -478,6 +476,7 @@ export class FieldConnector implements FieldSession {
       case 'setpoint':
         return this.onBeatEnded(jobId, outcome);
       case 'release':
+      case 'reserve':
         if (jobId !== '') this.reply(replyOf(jobId, outcome));
         return;
       case 'emergency-stop':

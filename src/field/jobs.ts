@@ -35,3 +35,11 @@ export interface OperateIntent {
 
 export const earliest = (times: readonly (EpochMs | null)[]): EpochMs | null =>
   times.reduce<EpochMs | null>((min, t) => (t !== null && (min === null || t < min) ? t : min), null);
+
+/** Events and intents that nobody took: so many are kept, the oldest falls out. */
+const KEPT_MAX = 10_000;
+
+export function pushKept<T>(list: T[], item: T): void {
+  if (list.length >= KEPT_MAX) list.shift();
+  list.push(item);
+}

@@ -9,6 +9,7 @@ import type { FieldReply } from '../ports/field.ts';
  * The order is repeated every STOP_RETRY_MS until it is answered; its first failure is told once. While the latch holds
  * nothing but the order leaves. It opens only by what the site itself shows, after somebody there returned it to service.
  */
+export const STOPPED = 'the site was stopped and has not returned to service';
 const STOP_RETRY_MS = 5_000;
 
 export class StopLatch {

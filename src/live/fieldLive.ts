@@ -1,6 +1,7 @@
 import type { PointsMapConfig } from '../domain/pointsMap.ts';
 import type { Approval, SiteSafety } from '../domain/safety.ts';
-import { type ConnectorConfig, FieldConnector } from '../field/connector.ts';
+import type { ConnectorConfig } from '../field/config.ts';
+import { FieldConnector } from '../field/connector.ts';
 import type { OperateIntent } from '../field/jobs.ts';
 import type { PointMap } from '../field/pointMap.ts';
 import { PRIORITY, type Scheduler, type TimerHandle } from '../ports/clock.ts';

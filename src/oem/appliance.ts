@@ -1,22 +1,22 @@
 import { isoUtc } from '../domain/time.ts';
 import { MS_PER_DAY, MS_PER_MIN } from '../domain/units.ts';
-import type { OemCapabilities, OemJob, OemReply, VendorCommandStatus } from '../ports/oem.ts';
+import type { OemCapabilities, OemJob, VendorCommandStatus } from '../ports/oem.ts';
 import { shownDevice } from './applianceRead.ts';
 import { readToken } from './enphase.ts';
 import { basic, type Json, textOf } from './read.ts';
 import {
-  type Answer,
   type Dialect,
   failReply,
   garbled,
   get,
   type Limits,
+  nothingKept,
   postAgain,
   remove,
   type Script,
   type ScriptClock,
 } from './script.ts';
-import { notSent } from './task.ts';
+import { failedSet } from './task.ts';
 
 /**
  * The open device cloud from the core's side: chargers, vehicles, thermostats and inverters. NO VENDOR'S: a dialect of
@@ -92,6 +92,8 @@ export function openDialect(config: OpenConfig): Dialect {
           return readCommand(job);
         case 'read-state':
           return readState(job, clock);
+        case 'recall':
+          return nothingKept(job.jobId);
         case 'control':
         case 'enroll':
         case 'read-enrollment':
@@ -103,12 +105,6 @@ export function openDialect(config: OpenConfig): Dialect {
 
 const devicePath = (id: string, leaf: string): string => `/devices/${encodeURIComponent(id)}/${leaf}`;
 const commandPath = (ref: string): string => `/commands/${encodeURIComponent(ref)}`;
-
-/** A session that began after the job had left cannot say that it never did. */
-function failedSet(job: SetJob, answer: Exclude<Answer, { kind: 'ok' }>): OemReply {
-  const reply = failReply(job.jobId, answer);
-  return reply.kind === 'not-sent' ? notSent(job, reply.message) : reply;
-}
 
 type SetJob = Extract<OemJob, { kind: 'set' }>;
 

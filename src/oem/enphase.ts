@@ -34,10 +34,13 @@ import {
   inDoubt,
   type Limits,
   lookBefore,
+  nothingKept,
   onlyBatteries,
   postAgain,
   postOnce,
+  putAgain,
   remove,
+  reserveOf,
   resumedReply,
   type Script,
   type ScriptClock,
@@ -45,6 +48,7 @@ import {
   sendOnce,
   unsentReply,
 } from './script.ts';
+import { failedSet } from './task.ts';
 
 /**
  * The Enphase cloud from the core's side: VPP API 1.1.0, client credentials, one site per event.
@@ -174,8 +178,10 @@ function scriptOf(job: OemJob, ctx: Ctx): Script {
       return enroll(job, ctx);
     case 'read-enrollment':
       return readEnrollment(job, ctx);
+    case 'recall':
+      return nothingKept(job.jobId);
     case 'set':
-      return onlyBatteries(job);
+      return setReserve(job, ctx);
   }
 }
 
@@ -284,6 +290,22 @@ function* cancel(job: { jobId: string; vendorDeviceId: string }, ref: string, ct
 function* readCommand(job: { jobId: string; vendorRef: string }): Script {
   const seen = yield get(`${EVENTS}/${encodeURIComponent(job.vendorRef)}`);
   return seen.kind === 'ok' ? statusReply(job.jobId, seen.body) : failReply(job.jobId, seen);
+}
+
+/**
+ * The owner's reserve. Its path is that of reading it; that it can be written there is from memory of the Monitoring API
+ * v4 (PUT /api/v4/systems/config/{id}/battery_settings), the VPP API's own transcript has no such operation.
+ */
+function* setReserve(job: Extract<OemJob, { kind: 'set' }>, ctx: Ctx): Script {
+  const { jobId, vendorDeviceId } = job;
+  const pct = reserveOf(job);
+  if (pct === null) return onlyBatteries(jobId);
+  const path = `/api/v1/systems/${encodeURIComponent(vendorDeviceId)}/battery_settings`;
+  const answer = yield { ...putAgain(path, { reserve_soc: pct }), notAfterMs: job.notAfterMs };
+  // What is known of it may be old now, whatever the answer was.
+  ctx.memory(vendorDeviceId).settingsMs = Number.NEGATIVE_INFINITY;
+  if (answer.kind !== 'ok') return failedSet(job, answer);
+  return { kind: 'accepted', jobId, vendorRef: `reserve/${pct}` };
 }
 
 const STRATEGY: Readonly<Record<string, BatteryStrategy>> = {

@@ -7,7 +7,11 @@ import type { OemCapabilities, OemId, OemJob, OemReply } from '../ports/oem.ts';
  * the reply to the core. The session (session.ts) runs scripts; tokens, limits, pauses and retries are its affair, so a
  * script reads like the vendor's manual.
  */
-export type Step = HttpStep | { readonly kind: 'wait'; readonly ms: number };
+export type Step =
+  | HttpStep
+  | { readonly kind: 'wait'; readonly ms: number }
+  /** Something the core has to keep, before the script goes on; answered with 'waited' at once. */
+  | { readonly kind: 'tell'; readonly reply: OemReply };
 
 export interface HttpStep {
   readonly kind: 'http';
@@ -94,6 +98,9 @@ export const postOnce = (path: string, body: unknown): HttpStep => ({
 
 /** A write that may be repeated: the second one changes nothing. */
 export const postAgain = (path: string, body: unknown): HttpStep => ({ ...postOnce(path, body), safe: true });
+
+/** A setting that is absolute. */
+export const putAgain = (path: string, body: unknown): HttpStep => ({ ...postAgain(path, body), method: 'PUT' });
 
 export const remove = (path: string): HttpStep => ({
   kind: 'http',
@@ -244,8 +251,20 @@ export const describe = (answer: Answer): string => {
   }
 };
 
-/** A maker of batteries has no other devices. */
+/** The reserve that a cloud of batteries is told, in whole percents, which is all that they keep; null = no battery's. */
+export const reserveOf = ({ setting }: Extract<OemJob, { kind: 'set' }>): number | null =>
+  setting.slug === 'battery:set-reserve' ? Math.round(setting.input.chargePercentage) : null;
+
+/** Of a cloud whose sessions ask to keep nothing. */
 // biome-ignore lint/correctness/useYield: a script that has nothing to ask
-export function* onlyBatteries({ jobId }: OemJob): Script {
-  return { kind: 'refused', jobId, code: 'unsupported', message: 'this cloud has batteries only' };
+export function* nothingKept(jobId: string): Script {
+  return { kind: 'accepted', jobId, vendorRef: 'nothing-kept' };
 }
+
+/** A maker of batteries has no other devices. */
+export const onlyBatteries = (jobId: string): OemReply => ({
+  kind: 'refused',
+  jobId,
+  code: 'unsupported',
+  message: 'this cloud has batteries only',
+});

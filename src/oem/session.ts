@@ -5,16 +5,18 @@ import type { RandomStream } from '../ports/random.ts';
 import { createFifo, type Fifo } from './fifo.ts';
 import { backoffMs, createFlow, type Flow } from './flow.ts';
 import { createHeap } from './heap.ts';
+import { createLanes, STOPPED_FIRST } from './lanes.ts';
 import { readBody } from './read.ts';
 import type { Answer, Dialect, HttpStep, ScriptClock, Step } from './script.ts';
 import {
   type Alarm,
+  isEmergency,
+  isOrder,
   isResumed,
   isWrite,
   notSent,
   type Queued,
   rankOf,
-  replaces,
   retryAfterS,
   type Task,
 } from './task.ts';
@@ -29,21 +31,24 @@ import { createTokenKeeper, type TokenKeeper } from './token.ts';
  *                  └─ waiting ─┘  lost, 5xx, garbage on a safe step: exponential back-off with jitter
  *
  * Rules
- * - Writes for one device go one after the other; reads go beside them. Controls and cancels go first.
+ * - Writes for one device go one after the other (lanes.ts); reads go beside them. At the cloud emergency stops go before
+ *   everything, then what takes back, then controls and settings (rankOf).
+ * - After an emergency stop of a device nothing more of an order under way is written there. What had left already may
+ *   still take effect: the core takes it back when its answer comes.
  * - A job has a deadline: notAfterMs for a control or a setting; for the rest one telemetry period after submission, when the next
  *   poll is due. What has not left by then ends 'not-sent'. A control that may have taken effect gets DOUBT_MS more to
  *   find out, then ends 'unknown'.
  * - An unsafe step is repeated only after 401, 429 and 503, which say that nothing was done (RFC 9110 15.5.2, RFC 6585
  *   4, RFC 9110 15.6.4). Any other failure of it is 'doubtful' and goes to the script, which reads back (sendOnce).
- * - At QUEUE_MAX jobs a new read ends 'not-sent' at once; controls and cancels have CONTROL_EXTRA places more. At
- *   LANE_MAX writes waiting for one device a new one ends 'not-sent'.
+ * - At QUEUE_MAX jobs a new read ends 'not-sent' at once; orders have ORDER_EXTRA places more, emergency stops twice that.
  * - A control that is resumed after a restart may have been sent before: it is read back even after notAfterMs, and it
  *   never ends 'not-sent' unless reading back showed that it is not there.
+ * - A device is read once at a time: where a cloud takes fewer requests than are wanted, readings come less often, each
+ *   device in its turn, and no queue grows.
  * - A newer control that overlaps one which still waits for its turn at the same device replaces it.
  */
 export const QUEUE_MAX = 20_000;
-export const CONTROL_EXTRA = 20_000;
-export const LANE_MAX = 50;
+export const ORDER_EXTRA = 20_000;
 const DOUBT_MS = 90_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 /** Tries of a safe step that got no usable answer. */
@@ -58,15 +63,22 @@ class Session implements OemSession {
   readonly capabilities: OemSession['capabilities'];
   readonly #dialect: Dialect;
   readonly #clock: ScriptClock = { nowMs: 0 };
-  readonly #ready = [createFifo<Task>(), createFifo<Task>(), createFifo<Task>()] as const;
+  /** By rank; the first is that of emergency stops. */
+  readonly #ready = [
+    createFifo<Task>(),
+    createFifo<Task>(),
+    createFifo<Task>(),
+    createFifo<Task>(),
+    createFifo<Task>(),
+  ] as const;
   readonly #alarms = createHeap<Alarm>();
   readonly #active = new Map<string, Task>();
   readonly #inFlight = new Map<number, Task>();
-  /** Writes that wait for the one under way at the same device; an entry exists while one is. */
-  readonly #lanes = new Map<string, Queued[]>();
+  /** Device → the newest reading of its state that has not ended. */
+  readonly #reading = new Map<string, { readonly jobId: string; readonly deadlineMs: EpochMs }>();
+  readonly #lanes = createLanes();
   readonly #flow: Flow;
   readonly #token: TokenKeeper;
-  #queued = 0;
   #nextId = 1;
   #out: OemHttpOut[] = [];
   #replies: OemReply[] = [];
@@ -81,13 +93,23 @@ class Session implements OemSession {
 
   submit(job: OemJob, nowMs: EpochMs): void {
     if (this.#active.has(job.jobId)) return;
-    const max = rankOf(job) === 0 ? QUEUE_MAX + CONTROL_EXTRA : QUEUE_MAX;
-    if (this.#active.size + this.#queued >= max) {
+    const extra = !isOrder(rankOf(job)) ? 0 : isEmergency(job) ? 2 * ORDER_EXTRA : ORDER_EXTRA;
+    const max = QUEUE_MAX + extra;
+    if (this.#active.size + this.#lanes.size() >= max) {
       this.#replies.push(notSent(job, `${max} jobs are waiting already`));
       return;
     }
     const patienceMs = this.#dialect.capabilities.telemetryPeriodMs;
     const deadlineMs = job.kind === 'control' || job.kind === 'set' ? job.notAfterMs + 1 : nowMs + patienceMs;
+    if (job.kind === 'read-state') {
+      const { vendorDeviceId, jobId } = job;
+      const before = this.#reading.get(vendorDeviceId);
+      if (before !== undefined && nowMs < before.deadlineMs) {
+        this.#replies.push(notSent(job, 'a reading of the device is under way already'));
+        return;
+      }
+      this.#reading.set(vendorDeviceId, { jobId, deadlineMs });
+    }
     if (isWrite(job)) this.#enterLane({ job, deadlineMs }, nowMs);
     else this.#start({ job, deadlineMs }, nowMs);
     this.#pump(nowMs);
@@ -123,9 +145,10 @@ class Session implements OemSession {
     for (const queue of this.#ready) {
       const head = this.#head(queue);
       if (head === undefined) continue;
-      const freeMs = Math.max(this.#flow.freeMs(this.#clock.nowMs), this.#token.freeMs(this.#clock.nowMs));
+      const isFirst = queue === this.#ready[0];
+      const freeMs = Math.max(this.#flow.freeMs(this.#clock.nowMs, isFirst), this.#token.freeMs(this.#clock.nowMs));
       // With the window full, or a token on its way, an answer comes before anything can be sent.
-      const blocked = this.#token.isAwaited() || this.#inFlight.size >= this.#flow.window();
+      const blocked = this.#token.isAwaited() || this.#inFlight.size >= this.#flow.window(isFirst);
       nextMs = Math.min(nextMs, blocked ? head.deadlineMs : Math.min(head.deadlineMs, freeMs));
     }
     return nextMs === Number.POSITIVE_INFINITY ? null : nextMs;
@@ -163,27 +186,11 @@ class Session implements OemSession {
   }
 
   #enterLane(queued: Queued, nowMs: EpochMs): void {
-    const { job } = queued;
-    const lane = this.#lanes.get(job.vendorDeviceId);
-    if (lane === undefined) {
-      this.#lanes.set(job.vendorDeviceId, []);
-      this.#start(queued, nowMs);
-      return;
-    }
-    if (lane.some((q) => q.job.jobId === job.jobId)) return;
-    for (let i = lane.length - 1; i >= 0; i--) {
-      const older = lane[i]?.job;
-      if (older === undefined || !replaces(job, older)) continue;
-      lane.splice(i, 1);
-      this.#queued -= 1;
-      this.#replies.push(notSent(older, `replaced by the newer job ${job.jobId}`));
-    }
-    if (lane.length >= LANE_MAX) {
-      this.#replies.push(notSent(job, `${LANE_MAX} writes for the device are waiting`));
-      return;
-    }
-    lane.push(queued);
-    this.#queued += 1;
+    const { starts, ended, barredJobId } = this.#lanes.enter(queued);
+    for (const { job, why } of ended) this.#replies.push(notSent(job, why));
+    const barred = barredJobId === null ? undefined : this.#active.get(barredJobId);
+    if (barred !== undefined) barred.barred = true;
+    if (starts) this.#start(queued, nowMs);
   }
 
   #start(queued: Queued, nowMs: EpochMs): void {
@@ -205,9 +212,11 @@ class Session implements OemSession {
       state: 'ready',
       stamp: 0,
       tokenAge: 0,
+      sentMs: nowMs,
+      barred: false,
     };
     this.#active.set(job.jobId, task);
-    if (task.rank === 0) this.#alarms.push(task.deadlineMs, { task, stamp: null });
+    if (isOrder(task.rank)) this.#alarms.push(task.deadlineMs, { task, stamp: null });
     this.#resume(task, null, nowMs);
   }
 
@@ -221,6 +230,10 @@ class Session implements OemSession {
   }
 
   #take(task: Task, step: Step, nowMs: EpochMs): void {
+    if (step.kind === 'tell') {
+      this.#replies.push(step.reply);
+      return this.#resume(task, { kind: 'waited' }, nowMs);
+    }
     if (step.kind === 'wait') {
       task.step = null;
       this.#extend(task, nowMs + step.ms + DOUBT_MS);
@@ -245,7 +258,7 @@ class Session implements OemSession {
   #extend(task: Task, untilMs: EpochMs): void {
     if (untilMs <= task.deadlineMs) return;
     task.deadlineMs = untilMs;
-    if (task.rank === 0) this.#alarms.push(untilMs, { task, stamp: null });
+    if (isOrder(task.rank)) this.#alarms.push(untilMs, { task, stamp: null });
   }
 
   #ring({ task, stamp }: Alarm, nowMs: EpochMs): void {
@@ -274,19 +287,15 @@ class Session implements OemSession {
   #finish(task: Task, reply: OemReply, nowMs: EpochMs): void {
     task.state = 'done';
     this.#active.delete(task.job.jobId);
+    const { jobId, vendorDeviceId } = task.job;
+    if (this.#reading.get(vendorDeviceId)?.jobId === jobId) this.#reading.delete(vendorDeviceId);
     this.#replies.push(reply);
     if (isWrite(task.job)) this.#leaveLane(task.job, nowMs);
   }
 
   #leaveLane(job: OemJob, nowMs: EpochMs): void {
-    const lane = this.#lanes.get(job.vendorDeviceId);
-    const next = lane?.shift();
-    if (next === undefined) {
-      this.#lanes.delete(job.vendorDeviceId);
-      return;
-    }
-    this.#queued -= 1;
-    this.#start(next, nowMs);
+    const next = this.#lanes.leave(job);
+    if (next !== undefined) this.#start(next, nowMs);
   }
 
   #pump(nowMs: EpochMs): void {
@@ -294,7 +303,8 @@ class Session implements OemSession {
     for (;;) {
       const queue = this.#nextQueue(nowMs);
       if (queue === undefined) return;
-      if (this.#inFlight.size >= this.#flow.window() || this.#flow.freeMs(nowMs) > nowMs) return;
+      const isFirst = queue === this.#ready[0];
+      if (this.#inFlight.size >= this.#flow.window(isFirst) || this.#flow.freeMs(nowMs, isFirst) > nowMs) return;
       if (!this.#hasToken(nowMs)) return;
       const task = queue.take();
       if (task?.state === 'ready' && task.step !== null) this.#send(task, task.step, nowMs);
@@ -320,12 +330,17 @@ class Session implements OemSession {
     if (this.#token.isValid(nowMs)) return true;
     const request = this.#token.wanted(nowMs, this.#nextId);
     if (request === null) return false;
+    this.#flow.sent(null, nowMs);
     this.#out.push({ requestId: this.#nextId, request, timeoutMs: nowMs + REQUEST_TIMEOUT_MS });
     this.#nextId += 1;
     return false;
   }
 
   #send(task: Task, step: HttpStep, nowMs: EpochMs): void {
+    if (task.barred && (step.method === 'POST' || step.method === 'PUT')) {
+      this.#resume(task, { kind: 'not-sent', why: STOPPED_FIRST }, nowMs);
+      return;
+    }
     if (step.quotaSite !== null && !this.#flow.siteFree(step.quotaSite, nowMs)) {
       this.#resume(task, { kind: 'not-sent', why: `the day's quota of site ${step.quotaSite} is used up` }, nowMs);
       return;
@@ -338,6 +353,7 @@ class Session implements OemSession {
     const token = this.#token.use();
     task.state = 'in-flight';
     task.tokenAge = token.age;
+    task.sentMs = nowMs;
     this.#inFlight.set(this.#nextId, task);
     const { method, path, body } = step;
     this.#out.push({
@@ -352,7 +368,7 @@ class Session implements OemSession {
     const { status } = response;
     if (status >= 200 && status < 300) {
       const body = readBody(response.body);
-      this.#flow.succeeded();
+      this.#flow.succeeded(task.sentMs);
       if (body === null) this.#failed(task, 'the answer is not a JSON object', false, nowMs);
       else this.#resume(task, { kind: 'ok', body }, nowMs);
       return;
@@ -371,12 +387,12 @@ class Session implements OemSession {
     if (status === 503) {
       this.#flow.failed(nowMs);
       task.tries += 1;
-      if (task.rank > 0 && task.tries >= TRIES_MAX) this.#giveUp(task, 'the cloud is unavailable (503)', nowMs);
+      if (!isOrder(task.rank) && task.tries >= TRIES_MAX) this.#giveUp(task, 'the cloud is unavailable (503)', nowMs);
       else this.#later(task, nowMs);
       return;
     }
     if (status >= 400 && status < 500) {
-      this.#flow.succeeded();
+      this.#flow.succeeded(task.sentMs);
       const { code, message } = this.#dialect.errorOf(status, readBody(response.body) ?? {});
       this.#resume(task, { kind: 'refused', status, code, message }, nowMs);
       return;

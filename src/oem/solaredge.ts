@@ -22,16 +22,20 @@ import {
   get,
   type Limits,
   lookBefore,
+  nothingKept,
   onlyBatteries,
   postAgain,
   postOnce,
+  putAgain,
   remove,
+  reserveOf,
   resumedReply,
   type Script,
   type ScriptClock,
   sendOnce,
   unsentReply,
 } from './script.ts';
+import { failedSet } from './task.ts';
 
 /**
  * The SolarEdge cloud from the core's side. Telemetry: the public Monitoring API (read in api-evangelist/solaredge).
@@ -118,8 +122,10 @@ function scriptOf(job: OemJob, ctx: Ctx): Script {
     case 'enroll':
     case 'read-enrollment':
       return enrollment(job);
+    case 'recall':
+      return nothingKept(job.jobId);
     case 'set':
-      return onlyBatteries(job);
+      return setReserve(job);
   }
 }
 
@@ -223,6 +229,16 @@ function* cancel(jobId: string, ref: string): Script {
   return reply.kind === 'command-status' && reply.status === 'cancelled'
     ? { kind: 'accepted', jobId, vendorRef: ref }
     : reply;
+}
+
+/** The owner's reserve: a setting of the site, of the same assumed dialect as the profiles. */
+function* setReserve(job: Extract<OemJob, { kind: 'set' }>): Script {
+  const { jobId } = job;
+  const pct = reserveOf(job);
+  if (pct === null) return onlyBatteries(jobId);
+  const step = putAgain(`${siteOf(job.vendorDeviceId)}/settings`, { backupReservePct: pct });
+  const answer = yield { ...step, notAfterMs: job.notAfterMs };
+  return answer.kind === 'ok' ? { kind: 'accepted', jobId, vendorRef: `reserve/${pct}` } : failedSet(job, answer);
 }
 
 const STATUS: Readonly<Record<string, VendorCommandStatus>> = {

@@ -1,10 +1,10 @@
 import type { EpochMs } from '../domain/units.ts';
 import type { HttpResponse } from '../ports/http.ts';
 import type { OemJob, OemReply } from '../ports/oem.ts';
-import type { HttpStep, Script } from './script.ts';
+import { type Answer, failReply, type HttpStep, type Script } from './script.ts';
 
 /** A job under way in a session, and the rules that need nothing but the job. */
-export type Rank = 0 | 1 | 2;
+export type Rank = 0 | 1 | 2 | 3 | 4;
 
 export interface Task {
   readonly job: OemJob;
@@ -18,8 +18,11 @@ export interface Task {
   state: 'ready' | 'in-flight' | 'waiting' | 'done';
   /** Tells a wake-up that is still meant from one that is not. */
   stamp: number;
-  /** Which token the request under way carries. */
+  /** Which token the request under way carries, and when that left. */
   tokenAge: number;
+  sentMs: EpochMs;
+  /** An emergency stop of its device came: nothing more of it is written. */
+  barred: boolean;
 }
 
 export interface Queued {
@@ -33,20 +36,33 @@ export interface Alarm {
   readonly stamp: number | null;
 }
 
+/** Who goes first at a cloud: emergency stops; what takes back; orders; what follows them; readings. */
 export const rankOf = (job: OemJob): Rank => {
   switch (job.kind) {
     case 'control':
-    case 'set':
+      return job.emergency === true ? 0 : job.mode === 'reset' ? 1 : 2;
     case 'cancel':
-      return 0;
+      return job.emergency === true ? 0 : 1;
+    case 'set':
+      return 2;
     case 'enroll':
     case 'read-command':
     case 'read-enrollment':
-      return 1;
+      return 3;
     case 'read-state':
-      return 2;
+    case 'recall':
+      return 4;
   }
 };
+
+/** Of a control, a setting or what takes one back; the rest is asked again anyway. */
+export const isOrder = (rank: Rank): boolean => rank <= 2;
+
+export const isEmergency = (job: OemJob): boolean => rankOf(job) === 0;
+
+/** What an emergency stop of its device ends, or keeps from being written. */
+export const isBarred = (job: OemJob): boolean =>
+  job.kind === 'set' || (job.kind === 'control' && job.mode !== 'reset');
 
 export const isWrite = (job: OemJob): boolean =>
   job.kind === 'control' || job.kind === 'set' || job.kind === 'cancel' || job.kind === 'enroll';
@@ -65,6 +81,12 @@ export function notSent(job: OemJob, message: string): OemReply {
     jobId,
     message: `it may have been sent before the restart, and was not read back: ${message}`,
   };
+}
+
+/** As failReply; a session that began after the setting had left cannot say that it never did. */
+export function failedSet(job: Extract<OemJob, { kind: 'set' }>, answer: Exclude<Answer, { kind: 'ok' }>): OemReply {
+  const reply = failReply(job.jobId, answer);
+  return reply.kind === 'not-sent' ? notSent(job, reply.message) : reply;
 }
 
 /** A newer control takes the place of one that has not begun, when their windows overlap. */

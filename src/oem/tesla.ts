@@ -1,8 +1,19 @@
 import type { BatteryStrategy } from '../domain/battery.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_MIN } from '../domain/units.ts';
-import type { OemCapabilities, OemJob, OemReply } from '../ports/oem.ts';
+import { KEPT_CHARS_MAX, type OemCapabilities, type OemJob, type OemReply } from '../ports/oem.ts';
 import { readToken } from './enphase.ts';
-import { flagOf, HOME_W_MAX, HOME_WH_MAX, type Json, numberOf, recordOf, stateOf, textOf, timeOf } from './read.ts';
+import {
+  flagOf,
+  HOME_W_MAX,
+  HOME_WH_MAX,
+  type Json,
+  numberOf,
+  readBody,
+  recordOf,
+  stateOf,
+  textOf,
+  timeOf,
+} from './read.ts';
 import {
   type Answer,
   type Dialect,
@@ -14,10 +25,12 @@ import {
   type Limits,
   onlyBatteries,
   postAgain,
+  reserveOf,
   type Script,
   type ScriptClock,
   unsentReply,
 } from './script.ts';
+import { failedSet, notSent } from './task.ts';
 
 /**
  * The Tesla cloud from the core's side: Fleet API, energy sites.
@@ -28,6 +41,11 @@ import {
  * answer is repeated. There is no setpoint: the device gives all it can. What settings make a device do is assumed, see
  * simulators/oem/tesla.ts; the recipes follow TextureHQ/docs, commands (read): Time of use, reserve at the minimum to
  * discharge and at the maximum to charge, "TOU settings may be rewritten to simulate off-peak/peak".
+ *
+ * What stood before is the session's to remember until a reset. It is told the core before the first write ('kept'), which
+ * journals it and recalls it after a restart; a crash between the first write and the journal's disk leaves it unknown, and
+ * then settings that look like an event of ours are replaced by the self-powered ones. While a control stands a new reserve
+ * goes into what stood before, and to the site only where it is higher than the floor of the control.
  *
  * The reference of a control is the recipe itself ("discharge/20"), so that reading the site tells whether it stands.
  */
@@ -73,6 +91,12 @@ interface Settings {
   readonly schedule: readonly unknown[];
 }
 
+/** Settings before ours, and when they were put aside. */
+interface Before {
+  readonly settings: Settings;
+  readonly atMs: EpochMs;
+}
+
 /** What is remembered of a site: one entry each. */
 interface SiteMemory {
   info: {
@@ -81,8 +105,9 @@ interface SiteMemory {
     readonly stormEnabled: boolean;
     readonly readMs: EpochMs;
   } | null;
-  /** Settings before ours, and when they were put aside. */
-  before: { readonly settings: Settings; readonly atMs: EpochMs } | null;
+  before: Before | null;
+  /** Controls under way: what stood before is theirs, whatever a reset beside them says. */
+  controls: number;
 }
 
 interface Ctx {
@@ -96,7 +121,7 @@ export function teslaDialect(config: TeslaConfig): Dialect {
   const memory = (site: string): SiteMemory => {
     let m = sites.get(site);
     if (m === undefined) {
-      m = { info: null, before: null };
+      m = { info: null, before: null, controls: 0 };
       sites.set(site, m);
     }
     return m;
@@ -142,8 +167,10 @@ function scriptOf(job: OemJob, ctx: Ctx): Script {
     case 'enroll':
     case 'read-enrollment':
       return enrollment(job, ctx);
+    case 'recall':
+      return recall(job, ctx);
     case 'set':
-      return onlyBatteries(job);
+      return setReserve(job, ctx);
   }
 }
 
@@ -187,14 +214,71 @@ function recipeOf(mode: Mode, pct: number, before: Settings): Settings {
 
 type Control = Extract<OemJob, { kind: 'control' }>;
 
+/** Counts itself, so that a reset beside it does not forget what it rests on; what came to nothing is forgotten. */
 function* control(job: Control, mode: Mode, ctx: Ctx): Script {
+  const { vendorDeviceId } = job;
+  const memory = ctx.memory(vendorDeviceId);
+  const wasOurs = isOurs(memory, ctx);
+  memory.controls += 1;
+  const reply = yield* controlOnce(job, mode, ctx);
+  memory.controls -= 1;
+  const isNothing = reply.kind === 'not-sent' || reply.kind === 'refused';
+  if (!wasOurs && isNothing && memory.controls === 0) yield* keep(job, null, ctx);
+  return reply;
+}
+
+const isOurs = ({ before }: SiteMemory, { clock }: Ctx): boolean =>
+  before !== null && clock.nowMs - before.atMs < MS_PER_DAY;
+
+type About = { readonly jobId: string; readonly vendorDeviceId: string };
+
+/** @returns false = it is too long to be kept */
+function* keep({ jobId, vendorDeviceId }: About, before: Before | null, ctx: Ctx): Script<boolean> {
+  const memory = ctx.memory(vendorDeviceId);
+  const kept = before === null ? null : JSON.stringify(before);
+  if (kept !== null && kept.length > KEPT_CHARS_MAX) return false;
+  if (before === null && memory.before === null) return true;
+  memory.before = before;
+  yield { kind: 'tell', reply: { kind: 'kept', jobId, vendorDeviceId, kept } };
+  return true;
+}
+
+/** Only what keep() wrote comes here; anything else is as if nothing had been kept. */
+// biome-ignore lint/correctness/useYield: a script that has nothing to ask
+function* recall(job: Extract<OemJob, { kind: 'recall' }>, ctx: Ctx): Script {
+  const { jobId, vendorDeviceId } = job;
+  const kept = readBody(job.kept);
+  const s = kept === null ? null : recordOf(kept, 'settings');
+  const atMs = kept === null ? null : numberOf(kept, 'atMs', 0, Number.MAX_SAFE_INTEGER);
+  const reservePct = s === null ? null : numberOf(s, 'reservePct', 0, 100);
+  const mode = s === null ? null : textOf(s, 'mode');
+  const exportRule = s === null ? null : textOf(s, 'exportRule');
+  const gridChargeOff = s === null ? null : flagOf(s, 'gridChargeOff');
+  const schedule = s?.schedule;
+  if (atMs === null || reservePct === null || mode === null || exportRule === null || gridChargeOff === null) {
+    return garbled(jobId, 'what was kept');
+  }
+  if (!Array.isArray(schedule)) return garbled(jobId, 'what was kept');
+  const settings = { reservePct, mode, exportRule, gridChargeOff, schedule };
+  ctx.memory(vendorDeviceId).before ??= { settings, atMs };
+  return { kind: 'accepted', jobId, vendorRef: 'recalled' };
+}
+
+function* controlOnce(job: Control, mode: Mode, ctx: Ctx): Script {
   const { jobId, vendorDeviceId } = job;
   const memory = ctx.memory(vendorDeviceId);
   const info = yield* readInfo(vendorDeviceId, ctx, 0);
   if ('kind' in info) return unsentReply(jobId, info);
-  const isOurs = memory.before !== null && ctx.clock.nowMs - memory.before.atMs < MS_PER_DAY;
-  if (!isOurs) memory.before = { settings: ownOf(info.settings), atMs: ctx.clock.nowMs };
-  const before = memory.before?.settings ?? info.settings;
+  const own = isOurs(memory, ctx) ? memory.before : { settings: ownOf(info.settings), atMs: ctx.clock.nowMs };
+  if (own !== memory.before && !(yield* keep(job, own, ctx))) {
+    return {
+      kind: 'refused',
+      jobId,
+      code: 'not-expressible',
+      message: 'the settings of the owner are too long to keep',
+    };
+  }
+  const before = own?.settings ?? info.settings;
   // The reserve is the owner's: a grid command raises it, and never spends it (promise S1).
   const floorPct = Math.max(Math.ceil(job.reservePctMin), before.reservePct);
   let pct = mode === 'discharge' ? floorPct : Math.floor(job.reservePctMax);
@@ -279,7 +363,7 @@ function* writeAll({ site, now, want, notAfterMs }: Change, ctx: Ctx): Script<Fa
 }
 
 /** Writes back what stood before; nothing to do when nothing of ours stands. */
-function* restore(job: { jobId: string; vendorDeviceId: string }, ctx: Ctx): Script {
+function* restore(job: About, ctx: Ctx): Script {
   const { jobId, vendorDeviceId } = job;
   const memory = ctx.memory(vendorDeviceId);
   const info = yield* readInfo(vendorDeviceId, ctx, 0);
@@ -287,8 +371,32 @@ function* restore(job: { jobId: string; vendorDeviceId: string }, ctx: Ctx): Scr
   const want = memory.before?.settings ?? ownOf(info.settings);
   const failed = yield* writeAll({ site: vendorDeviceId, now: info.settings, want, notAfterMs: null }, ctx);
   if (failed !== null) return partial(jobId, failed);
-  memory.before = null;
+  if (memory.controls === 0) yield* keep(job, null, ctx);
   return { kind: 'accepted', jobId, vendorRef: 'own-settings' };
+}
+
+function* setReserve(job: Extract<OemJob, { kind: 'set' }>, ctx: Ctx): Script {
+  const { jobId, vendorDeviceId } = job;
+  const pct = reserveOf(job);
+  if (pct === null) return onlyBatteries(jobId);
+  const memory = ctx.memory(vendorDeviceId);
+  const info = yield* readInfo(vendorDeviceId, ctx, 0);
+  if ('kind' in info) {
+    const reply = unsentReply(jobId, info);
+    return reply.kind === 'not-sent' ? notSent(job, reply.message) : reply;
+  }
+  const now = info.settings;
+  // The reserve of a charge is its ceiling; that of any other control is a floor, as the owner's is.
+  const isCeiling = JSON.stringify(now.schedule) === JSON.stringify(allDay('off_peak'));
+  const isHigher = memory.before !== null && (isCeiling || now.reservePct >= pct);
+  if (!isHigher) {
+    const want = { ...now, reservePct: pct };
+    const failed = yield* writeAll({ site: vendorDeviceId, now, want, notAfterMs: job.notAfterMs }, ctx);
+    if (failed !== null) return failedSet(job, failed.answer);
+  }
+  const { before } = memory;
+  if (before !== null) yield* keep(job, { ...before, settings: { ...before.settings, reservePct: pct } }, ctx);
+  return { kind: 'accepted', jobId, vendorRef: `reserve/${pct}` };
 }
 
 function* readCommand(job: { jobId: string; vendorDeviceId: string; vendorRef: string }, ctx: Ctx): Script {

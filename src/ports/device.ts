@@ -39,5 +39,7 @@ export interface FleetPort {
   isOnline(device: number): boolean;
   sample(device: number): DeviceSample;
   control(device: number, control: DeviceControl): 'taken' | 'offline';
+  /** The owner's floor for outages from now on [%], 0..100. */
+  keepReserve(device: number, reservePct: number, cause: string): 'taken' | 'offline';
   setStorm(device: number, active: boolean, cause: string): 'taken' | 'offline';
 }

@@ -14,6 +14,8 @@ export type FieldJob =
     }
   /** Give the site back to its own schedule. */
   | { readonly kind: 'release'; readonly jobId: string }
+  /** The floor of the site's store [% of usable]; stands until the next one. */
+  | { readonly kind: 'reserve'; readonly jobId: string; readonly reservePct: number; readonly notAfterMs: EpochMs }
   /** Cease to energise, at once. */
   | { readonly kind: 'emergency-stop'; readonly jobId: string };
 

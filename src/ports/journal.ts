@@ -65,6 +65,11 @@ export interface Journal {
   /** Resolves when it is durable or surely not written; entries become durable in the order of the calls. */
   append(entry: NewEntry): Promise<Appended>;
   health(): JournalHealth;
+  /**
+   * What a reading that goes on in the background found not as it was written, with file and place, among the entries
+   * older than the newest snapshot; null = nothing, or not yet. The state does not rest on them any more.
+   */
+  damage(): string | null;
   /** Appends that wait for the disk. */
   pending(): number;
   /** Sequence number of the last durable entry; 0 = none. */
@@ -79,6 +84,7 @@ export interface Journal {
   replyOf(workspaceId: string, key: string): StoredReply | null;
   /** Everything up to `seq` as the plants' own JSON; null = there is none that can be trusted. */
   snapshot(): { readonly seq: number; readonly plants: Readonly<Record<string, unknown>> } | null;
+  /** Lists in it may be iterables, which are read once and a piece at a time; what they give must be as of the call. */
   writeSnapshot(plants: Readonly<Record<string, unknown>>, seq: number): Promise<void>;
   /** Writes what waits, sets the mark and lets the folder go. */
   close(): Promise<void>;

@@ -1,6 +1,7 @@
-import type { ApplianceInput, ApplianceState } from '../domain/appliance.ts';
+import type { ApplianceState } from '../domain/appliance.ts';
 import type { BatteryState } from '../domain/battery.ts';
 import type { OperatingMode } from '../domain/command.ts';
+import type { Setting } from '../domain/setting.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { HttpOutcome, HttpRequest } from './http.ts';
 
@@ -54,16 +55,18 @@ export type OemJob =
       readonly notAfterMs: EpochMs;
       /** It may have been sent before a restart: begins with reading back, and is sent only if it surely is not there. */
       readonly resume?: true;
+      /** A reset that is an emergency stop: ahead of all that waits for the cloud, beside what is under way at the device. */
+      readonly emergency?: true;
     }
   /**
-   * A setting of a device that is no battery. The jobId is its idempotency token at the cloud: a job that may have been
-   * sent before is submitted again under the same id and has one effect.
+   * A setting of a device. It is absolute, and where the cloud takes one the jobId is its idempotency token: a job that may
+   * have been sent before is submitted again under the same id and has one effect.
    */
   | {
       readonly kind: 'set';
       readonly jobId: string;
       readonly vendorDeviceId: string;
-      readonly setting: ApplianceInput;
+      readonly setting: Setting;
       /** Acts not before. */
       readonly startMs: EpochMs;
       /** Neither leaves nor acts after. */
@@ -71,7 +74,14 @@ export type OemJob =
       /** It may have been sent before a restart: what does not leave now is unknown, not "not sent". */
       readonly resume?: true;
     }
-  | { readonly kind: 'cancel'; readonly jobId: string; readonly vendorDeviceId: string; readonly vendorRef: string }
+  | {
+      readonly kind: 'cancel';
+      readonly jobId: string;
+      readonly vendorDeviceId: string;
+      readonly vendorRef: string;
+      /** As of a control. */
+      readonly emergency?: true;
+    }
   | {
       readonly kind: 'read-command';
       readonly jobId: string;
@@ -79,6 +89,13 @@ export type OemJob =
       readonly vendorRef: string;
     }
   | { readonly kind: 'read-state'; readonly jobId: string; readonly vendorDeviceId: string }
+  /** What a session before this one asked to keep of a device ('kept'). Nothing is asked of the cloud. */
+  | {
+      readonly kind: 'recall';
+      readonly jobId: string;
+      readonly vendorDeviceId: string;
+      readonly kept: string;
+    }
   | { readonly kind: 'enroll'; readonly jobId: string; readonly vendorDeviceId: string; readonly programId: string }
   | {
       readonly kind: 'read-enrollment';
@@ -86,6 +103,8 @@ export type OemJob =
       readonly vendorDeviceId: string;
       readonly programId: string;
     };
+
+export const KEPT_CHARS_MAX = 50_000;
 
 export type VendorCommandStatus = 'scheduled' | 'in-progress' | 'completed' | 'failed' | 'cancelled' | 'opted-out';
 
@@ -98,6 +117,11 @@ export type OemReply =
   | { readonly kind: 'unknown'; readonly jobId: string; readonly message: string }
   /** Not sent at all before notAfterMs (throttled, token endpoint down, circuit open). */
   | { readonly kind: 'not-sent'; readonly jobId: string; readonly message: string }
+  /**
+   * Besides the one reply to the job: what the session has to know of the device after a restart, in words of its own, at
+   * most KEPT_CHARS_MAX; null = nothing any more. It is said before the first write that rests on it leaves.
+   */
+  | { readonly kind: 'kept'; readonly jobId: string; readonly vendorDeviceId: string; readonly kept: string | null }
   | {
       readonly kind: 'command-status';
       readonly jobId: string;

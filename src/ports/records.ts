@@ -1,3 +1,4 @@
+import type { ApplianceKind } from '../domain/appliance.ts';
 import type { ChargingState } from '../domain/battery.ts';
 import type { Fact } from '../domain/fact.ts';
 import type { Provenance } from '../domain/program.ts';
@@ -38,6 +39,20 @@ export type LogBody =
       readonly connection: string;
       readonly cause: string;
     }
+  /** A charger, vehicle, thermostat or inverter of a home, once at the start. */
+  | ApplianceInWorld
+  /**
+   * Its modes after a change, by its own clock. Stored energy of a car that comes or goes [mJ]; null for everything else.
+   */
+  | {
+      readonly kind: 'appliance-mode';
+      readonly deviceId: string;
+      readonly mode: string;
+      readonly connection: string;
+      readonly cause: string;
+      readonly storedMj: number | null;
+    }
+  | ApplianceInterval
   | MeterInterval
   | MeterReading
   | {
@@ -75,7 +90,7 @@ export type LogBody =
       readonly kind: 'cloud';
       readonly oem: string;
       readonly deviceId: string;
-      readonly what: 'delivery-failed' | 'swallowed';
+      readonly what: 'delivery-failed' | 'swallowed' | 'refused';
       readonly detail: string;
     }
   /** The owner changed what is kept for outages. */
@@ -185,9 +200,56 @@ export interface SiteInWorld {
   readonly zones: readonly string[];
 }
 
+export interface ApplianceInWorld {
+  readonly kind: 'appliance';
+  readonly siteId: string;
+  readonly deviceId: string;
+  readonly group: string;
+  readonly applianceKind: ApplianceKind;
+  readonly model: string;
+  /** Of a car [mJ]; null for everything else. */
+  readonly capacityMj: number | null;
+  /** Most AC power that it takes, or gives as an inverter [W]. */
+  readonly powerWMax: number;
+}
+
+/**
+ * A device's own registers over one meter interval, whole mJ, ≥ 0. The sum over a site's cars is the site's evMj, over its
+ * thermostats its hvacMj. In every car: charge = into the store + loss, and storedEnd − storedStart = charge − loss − driven.
+ */
+export type ApplianceInterval = {
+  readonly kind: 'appliance-meter';
+  readonly siteId: string;
+  readonly deviceId: string;
+  readonly startMs: EpochMs;
+  readonly endMs: EpochMs;
+} & (
+  | {
+      readonly what: 'ev';
+      readonly chargeMj: number;
+      readonly lossMj: number;
+      readonly drivenMj: number;
+      /** What trips would have needed and the store did not hold. */
+      readonly shortMj: number;
+      readonly storedStartMj: number;
+      readonly storedEndMj: number;
+    }
+  | {
+      readonly what: 'hvac';
+      readonly hvacMj: number;
+      readonly fanMj: number;
+      readonly heatingMs: number;
+      readonly coolingMs: number;
+      /** The room at the end, and its extremes in the interval, to a hundredth [°F]. */
+      readonly roomF: number;
+      readonly roomLowF: number;
+      readonly roomHighF: number;
+    }
+);
+
 /**
  * Registers of one site over one meter interval, each metered for itself, whole mJ (W·ms), ≥ 0.
- * At every site: load = import − export + discharge − charge + pv − curtailed(already left out of pv).
+ * At every site: load + ev + hvac = import − export + discharge − charge + pv − curtailed(already left out of pv).
  * In every battery: storedEnd − storedStart = charge − chargeLoss − discharge − dischargeLoss − standby.
  */
 export interface MeterInterval {
@@ -211,6 +273,9 @@ export interface MeterInterval {
   /** Time in an active storm, and discharge in that time [ms], [mJ]. */
   readonly stormMs: number;
   readonly stormDischargeMj: number;
+  /** At the bus of a site with appliances: vehicles that charge, and heating and cooling with their fans. */
+  readonly evMj?: number;
+  readonly hvacMj?: number;
 }
 
 /** Battery registers read at one instant, at the edges of a storm. */
@@ -225,7 +290,7 @@ export interface MeterReading {
   readonly storedMj: number;
 }
 
-/** The same site, seed and interval in the world without the events: the exact baseline. */
+/** The same site, seed and interval in the world without events and without settings of appliances: the exact baseline. */
 export interface CounterfactualInterval {
   readonly kind: 'counterfactual';
   readonly siteId: string;
@@ -235,4 +300,6 @@ export interface CounterfactualInterval {
   readonly exportMj: number;
   readonly chargeMj: number;
   readonly dischargeMj: number;
+  readonly evMj?: number;
+  readonly hvacMj?: number;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { ApplianceMeasures } from '../../reports/applianceTypes.ts';
 import { LIBRARY } from '../../scenarios/library.ts';
 import { isTerminal } from '../../src/domain/command.ts';
 import { localDate, localParts } from '../../src/domain/time.ts';
@@ -14,9 +15,29 @@ import { type LoggedRun, libraryScenario, runLogged } from '../helpers/library.t
  */
 const metersOf = (records: readonly LogRecord[]): MeterInterval[] => records.filter((r) => r.kind === 'meter');
 
-/** Import − export + discharge − charge + pv − load, which is 0 where every flow at the site's bus is metered [mJ]. */
+/** Devices of a site against the registers of its meter, and the stores of its cars; all 0 [mJ]. */
+function expectApplianceBooks({ records }: LoggedRun): void {
+  const left = new Map<string, { ev: number; hvac: number }>();
+  for (const r of records) {
+    if (r.kind !== 'meter' && r.kind !== 'appliance-meter') continue;
+    const key = `${r.siteId}@${r.startMs}`;
+    const row = left.get(key) ?? { ev: 0, hvac: 0 };
+    left.set(key, row);
+    if (r.kind === 'meter') {
+      row.ev += r.evMj ?? 0;
+      row.hvac += r.hvacMj ?? 0;
+    } else if (r.what === 'hvac') row.hvac -= r.hvacMj + r.fanMj;
+    else {
+      row.ev -= r.chargeMj;
+      expect(r.chargeMj - r.lossMj - r.drivenMj, key).toBe(r.storedEndMj - r.storedStartMj);
+    }
+  }
+  expect([...left].filter(([, row]) => row.ev !== 0 || row.hvac !== 0)).toEqual([]);
+}
+
+/** Import − export + discharge − charge + pv − load − cars − cooling, which is 0 where every flow at the site's bus is metered [mJ]. */
 const siteResidualMj = (m: MeterInterval): number =>
-  m.importMj - m.exportMj + m.dischargeMj - m.chargeMj + m.pvMj - m.loadMj;
+  m.importMj - m.exportMj + m.dischargeMj - m.chargeMj + m.pvMj - m.loadMj - (m.evMj ?? 0) - (m.hvacMj ?? 0);
 
 /** What went in less what came out, was lost and is kept, which is 0 where no energy is made or forgotten [mJ]. */
 const batteryResidualMj = (m: MeterInterval): number =>
@@ -48,8 +69,11 @@ function expectEveryCommandEnds({ records }: LoggedRun): void {
   const ended = new Map<string, string[]>();
   for (const r of records) {
     if (r.kind !== 'fact') continue;
-    if (r.fact.type === 'command.accepted') accepted.set(r.fact.command.commandId, r.atMs);
-    if (r.fact.type !== 'command.ended') continue;
+    const { type } = r.fact;
+    if (type === 'command.accepted' || type === 'appliance.command-accepted') {
+      accepted.set(r.fact.command.commandId, r.atMs);
+    }
+    if (type !== 'command.ended' && type !== 'appliance.command-ended') continue;
     const { commandId, outcome } = r.fact;
     ended.set(commandId, [...(ended.get(commandId) ?? []), outcome.status]);
   }
@@ -86,8 +110,21 @@ function goldenTable(run: LoggedRun) {
     deliveredKwh: Math.round(measures.totals.deliveredWh / 1000),
     commands: Object.fromEntries(Object.entries(commands).sort(([a], [b]) => (a < b ? -1 : 1))),
     dispatchedHours: dispatchedHours(run),
+    ...(measures.appliances === null ? {} : { settings: settingsTable(measures.appliances) }),
   };
 }
+
+/** What each setting used, saved and gave back, in kWh, and how many of its devices did what it asked. */
+const settingsTable = ({ moved }: ApplianceMeasures) =>
+  moved.map((x) => ({
+    asked: x.asked,
+    succeeded: `${x.succeeded} of ${x.devices}`,
+    usedKwh: wholeKwh(x.usedWh),
+    savedKwh: wholeKwh(x.savedWh),
+    backKwh: wholeKwh(x.backWh),
+  }));
+
+const wholeKwh = (wh: number | null): number | null => (wh === null ? null : Math.round(wh / 1000) + 0);
 
 describe.each(LIBRARY.map((e) => e.name))('%s', (name) => {
   let kept: LoggedRun | null = null;
@@ -113,6 +150,8 @@ describe.each(LIBRARY.map((e) => e.name))('%s', (name) => {
   });
 
   test('closes its energy books in every interval of every site, without a gap', () => expectWholeLedger(first()));
+
+  test('has in its meters what its cars and thermostats took, to the mJ', () => expectApplianceBooks(first()));
 
   test('ends every command that was accepted more than an hour before the end, once', () =>
     expectEveryCommandEnds(first()));

@@ -43,7 +43,7 @@ export class ApplianceRig {
   deaf = false;
   core: Core;
   readonly #options: RigOptions;
-  readonly #settings = defaultSettings(CAPABILITIES);
+  readonly settings = defaultSettings(CAPABILITIES);
   #link: OemLink;
   #life = 0;
   #polls = 0;
@@ -61,12 +61,13 @@ export class ApplianceRig {
       behaviour: { ...SURE, telemetryDelayMs: 0, ...behaviour },
       credentials: { clientId: 'a', clientSecret: 'b' },
     });
-    this.core = new Core(this.#settings);
+    this.core = new Core(this.settings);
     this.#link = this.#connect();
     this.put({ kind: 'create-workspace', workspace: { workspaceId: 'ws', name: 'ws', gridServices: false } });
     const site = { siteId: 'home', workspaceId: 'ws', customerId: 'c', name: 'Home', timeZone: 'America/Los_Angeles' };
     this.put({ kind: 'create-site', site });
-    for (const { deviceId, kind } of devices) {
+    for (const [i, { deviceId }] of devices.entries()) {
+      const kind = this.world.fleet.kind(i);
       const source = { kind: 'oem', oem: 'open', vendorDeviceId: `v-${deviceId}` } as const;
       const what = { deviceId, workspaceId: 'ws', siteId: 'home', kind, manufacturer: 'M', model: 'X', source };
       this.put({ kind: 'connect-appliance', appliance: { ...what, tags: ['all'] } });
@@ -140,7 +141,7 @@ export class ApplianceRig {
   }
 
   folded(): Core {
-    const core = new Core(this.#settings);
+    const core = new Core(this.settings);
     for (const { fact, atMs } of this.facts) core.replay([fact], atMs);
     return core;
   }

@@ -18,6 +18,7 @@ import type { ApplianceState } from '../../src/domain/appliance.ts';
 import type { BatteryState } from '../../src/domain/battery.ts';
 import type { OutboxEvent } from '../../src/domain/destination.ts';
 import { invariant } from '../../src/domain/errors.ts';
+import { windowsOf } from '../../src/domain/metric.ts';
 import { eventsOf } from '../../src/live/host/outbox.ts';
 import { subjectsOf } from '../../src/live/host/subjects.ts';
 import type { RawPoint } from '../../src/ports/field.ts';
@@ -157,8 +158,11 @@ export class MemoryService implements Service {
         .slice(-limit),
     points: (deviceId, { fromMs, toMs, limit }) =>
       (this.rawPoints.get(deviceId) ?? []).filter((p) => p.atMs >= fromMs && p.atMs < toMs).slice(-limit),
-    windows: ({ deviceIds, range, windowMs }) =>
-      deviceIds.map((deviceId) => ({ deviceId, startMs: range.fromMs, value: windowMs / 1000 })),
+    windows: ({ deviceIds, ...request }) =>
+      deviceIds.flatMap((deviceId) => {
+        const states = [...(this.states.get(deviceId) ?? []), ...(this.applianceStates.get(deviceId) ?? [])];
+        return windowsOf(states, request).map((w) => ({ deviceId, ...w }));
+      }),
   };
 
   readonly deliveries: Deliveries = {

@@ -120,6 +120,7 @@ export class TestFleet implements FleetPort {
   readonly offline = new Set<number>();
   readonly storm = new Set<number>();
   readonly socPct = new Map<number, number>();
+  readonly reservePct = new Map<number, number>();
   readonly #running = new Map<number, DeviceControl>();
   readonly #clock: TestClock;
   constructor(clock: TestClock) {
@@ -145,7 +146,7 @@ export class TestFleet implements FleetPort {
         chargePercentage: socPct,
         chargingState: powerW > 0 ? 'discharging' : powerW < 0 ? 'charging' : 'idle',
         chargeRate: powerW,
-        backupReserve: 20,
+        backupReserve: this.reservePct.get(device) ?? 20,
         gridStatus: 'importing',
         gridPower: 1_000 - powerW,
         strategy: 'self_consumption',
@@ -166,6 +167,11 @@ export class TestFleet implements FleetPort {
     this.controls.push({ atMs: this.#clock.nowMs(), device, control });
     if (control.mode === 'reset') this.#running.delete(device);
     else this.#running.set(device, control);
+    return 'taken';
+  }
+  keepReserve(device: number, reservePct: number): 'taken' | 'offline' {
+    if (this.offline.has(device)) return 'offline';
+    this.reservePct.set(device, reservePct);
     return 'taken';
   }
   setStorm(device: number, active: boolean): 'taken' | 'offline' {
@@ -202,8 +208,11 @@ export class OemPair {
   readonly cloud: OemCloud;
   readonly session: OemSession;
   readonly replies: { readonly atMs: EpochMs; readonly reply: OemReply }[] = [];
+  /** What the session asked to keep, the newest last. */
+  readonly kept: (string | null)[] = [];
   readonly exchanges: Exchange[] = [];
   wire: (request: HttpRequest, n: number) => Fate = () => GOOD;
+  onReply: (reply: OemReply) => void = () => {};
   #sent = 0;
   #timerMs: EpochMs | null = null;
 
@@ -245,7 +254,11 @@ export class OemPair {
   }
 
   #flush(): void {
-    for (const reply of this.session.takeReplies()) this.replies.push({ atMs: this.clock.nowMs(), reply });
+    for (const reply of this.session.takeReplies()) {
+      this.onReply(reply);
+      if (reply.kind === 'kept') this.kept.push(reply.kept);
+      else this.replies.push({ atMs: this.clock.nowMs(), reply });
+    }
     for (const out of this.session.takeOutput()) this.#send(out.requestId, out.request, out.timeoutMs);
     const nextMs = this.session.nextTimeoutMs();
     if (nextMs === null || (this.#timerMs !== null && this.#timerMs <= nextMs)) return;

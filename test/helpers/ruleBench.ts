@@ -1,31 +1,57 @@
 import type { AutomationRule } from '../../src/domain/automation.ts';
-import type { CommandInput } from '../../src/domain/command.ts';
-import type { DeviceModeSchedule, FiringResult, ModeRule, ScheduleTiming } from '../../src/domain/schedule.ts';
+import type { CommandInput, OperatingMode } from '../../src/domain/command.ts';
+import { BATTERY_SLUG, type ModeOrder, type Order } from '../../src/domain/order.ts';
+import type {
+  DeviceModeSchedule,
+  FiringResult,
+  ModeRule,
+  ScheduleTarget,
+  ScheduleTiming,
+} from '../../src/domain/schedule.ts';
 import { type Bench, HOUR, MIN, ZONE } from './coreBench.ts';
 
 /** Schedules and automations on the bench, with the parts that a test does not care for filled in. */
 export const DISCHARGE: CommandInput = { operatingMode: 'discharge', enableGridInteraction: false };
 export const CHARGE: CommandInput = { operatingMode: 'charge', enableGridInteraction: false };
 
+/** What schedules and automations go into: the bench of batteries, or the rig of the others. */
+type Plant = Pick<Bench, 'put'>;
+
+export const toBattery = (input: CommandInput): Order => ({ slug: BATTERY_SLUG, input });
+/** A battery's mode; without grid interaction. */
+export const mode = (operatingMode: OperatingMode): ModeOrder => ({
+  slug: BATTERY_SLUG,
+  input: { operatingMode, enableGridInteraction: false },
+});
+
 export interface ScheduleOptions {
   readonly device?: string;
   readonly tag?: string;
+  readonly group?: string;
   readonly timing: ScheduleTiming;
   readonly input?: CommandInput;
-  readonly durationMs?: number;
+  readonly command?: Order;
+  /** null = it stands. */
+  readonly durationMs?: number | null;
+}
+
+function targetOf({ tag, group, device = 'e' }: ScheduleOptions): ScheduleTarget {
+  if (tag !== undefined) return { kind: 'tag', tag };
+  return group === undefined ? { kind: 'device', deviceId: device } : { kind: 'group', groupId: group };
 }
 
 /** @returns id of the schedule, '' when it was refused */
-export function schedule(b: Bench, o: ScheduleOptions): string {
+export function schedule(b: Plant, o: ScheduleOptions): string {
   const out = b.put({
     kind: 'create-schedule',
     schedule: {
       kind: 'command',
       workspaceId: 'ws',
       name: 'test',
-      target: o.tag === undefined ? { kind: 'device', deviceId: o.device ?? 'e' } : { kind: 'tag', tag: o.tag },
+      target: targetOf(o),
       timing: o.timing,
-      command: { input: o.input ?? DISCHARGE, durationMs: o.durationMs ?? HOUR },
+      command: o.command ?? toBattery(o.input ?? DISCHARGE),
+      durationMs: o.durationMs === undefined ? HOUR : o.durationMs,
     },
     actor: 'ana',
   });
@@ -37,7 +63,7 @@ export const cron = (expression: string, timeZone = ZONE): ScheduleTiming => ({ 
 
 /** The modes of a device: discharge in the rules, reset outside them, unless told otherwise. */
 export function modes(
-  b: Bench,
+  b: Plant,
   deviceId: string,
   rules: readonly (Omit<ModeRule, 'deviceOperatingMode'> & Partial<ModeRule>)[],
   over: Partial<Pick<DeviceModeSchedule, 'defaultDeviceOperatingMode' | 'timeZone'>> = {},
@@ -49,8 +75,8 @@ export function modes(
       workspaceId: 'ws',
       deviceId,
       timeZone: ZONE,
-      defaultDeviceOperatingMode: 'reset',
-      rules: rules.map((r) => ({ deviceOperatingMode: 'discharge' as const, ...r })),
+      defaultDeviceOperatingMode: mode('reset'),
+      rules: rules.map((r) => ({ deviceOperatingMode: mode('discharge'), ...r })),
       ...over,
     },
     actor: 'ana',
@@ -93,7 +119,7 @@ export const rule = (over: Partial<AutomationRule>): AutomationRule => ({
   },
   conditions: [],
   target: { kind: 'triggering-device' },
-  action: { kind: 'command', input: CHARGE, durationMs: 30 * MIN },
+  action: { kind: 'command', command: toBattery(CHARGE), durationMs: 30 * MIN },
   cooldownMs: 10 * MIN,
   firingsPerDayMax: 24,
   timeZone: ZONE,
@@ -101,7 +127,7 @@ export const rule = (over: Partial<AutomationRule>): AutomationRule => ({
 });
 
 /** @returns id of the automation, '' when it was refused */
-export function automation(b: Bench, over: Partial<AutomationRule>): string {
+export function automation(b: Plant, over: Partial<AutomationRule>): string {
   const out = b.put({ kind: 'create-automation', rule: rule(over), actor: 'ana' });
   const made = out.facts.find((f) => f.type === 'automation.saved');
   return made?.type === 'automation.saved' ? made.automationId : '';

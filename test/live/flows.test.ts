@@ -186,6 +186,38 @@ describe.each(wires())('over %s', (wire) => {
     expect((await flows.get(`/v1/automations/${id}`)).firings, 'once a day').toBe(1);
   });
 
+  test('a price stops a charger for its time, and what stood before is set back', async () => {
+    const deviceId = await flows.appliance('charger', ['flexible']);
+    const state = async () => (await flows.get(`/v1/devices/${deviceId}`)).state;
+    for (let n = 0; n < 200 && (await state()).chargingState !== 'charging'; n++) await flows.advance(15 * MINUTE);
+    expect(await state(), 'somebody comes home and plugs in').toMatchObject({ isPluggedIn: true });
+
+    const { id } = await flows.made('POST', '/v1/automations', whenDear());
+    const series = { node: 'HOME', market: 'real-time', startsAt: flows.at(0), stepS: 600 };
+    await flows.made('POST', '/v1/prices', { ...series, usdPerMwh: [50, 500, 500, 50] });
+    await flows.advance(9 * MINUTE);
+    expect((await flows.get(`/v1/automations/${id}`)).firings).toBe(0);
+
+    await flows.advance(8 * MINUTE);
+    expect(flows.openCloud('charger').state).toMatchObject({ chargingState: 'idle', isPluggedIn: true });
+    const { data: told } = await flows.get(`/v1/devices/${deviceId}/commands`);
+    expect(told.map((c: { cause: { kind: string } }) => c.cause.kind)).toEqual(['automation']);
+    await flows.advance(18 * MINUTE);
+    expect(await ended(told[0].id)).toBe('succeeded effect_seen');
+    const [fired, ...others] = flows.hooksAbout(id);
+    expect([fired?.type, others]).toEqual(['automation.triggered', []]);
+    expect(fired?.data.outcomes).toEqual([{ kind: 'command', deviceId, commandId: told[0].id }]);
+
+    await flows.advance(30 * MINUTE);
+    expect(await state()).toMatchObject({ chargingState: 'charging' });
+    const { data: since } = await flows.get(`/v1/devices/${deviceId}/commands`);
+    expect(since[0].cause).toMatchObject({ kind: 'restore', commandId: told[0].id });
+    expect(flows.openCloud('charger').commands.map((c) => [c.status, c.effects])).toEqual([
+      ['applied', 1],
+      ['applied', 1],
+    ]);
+  });
+
   test('cancel: before its start no call is made, a cloud that plans by itself forgets it, and a running one ends', async () => {
     const window = { startsAt: flows.at(2 * HOUR), endsAt: flows.at(3 * HOUR) };
     const input = { operatingMode: 'charge', powerW: 2_000 };
@@ -330,10 +362,29 @@ const overFull = (value: number) => ({
   target: { kind: 'triggering-device' },
   action: {
     kind: 'command',
-    input: { operatingMode: 'discharge', enableGridInteraction: true, powerW: 1_000 },
+    command: {
+      slug: 'battery:set-operating-mode',
+      input: { operatingMode: 'discharge', enableGridInteraction: true, powerW: 1_000 },
+    },
     durationMs: HOUR,
   },
   cooldownMs: 6 * HOUR,
   firingsPerDayMax: 1,
+  timeZone: 'America/Los_Angeles',
+});
+
+const whenDear = () => ({
+  name: 'dear',
+  enabled: true,
+  when: { kind: 'price', node: 'HOME', market: 'real-time', comparison: 'above', usdPerMwh: 200 },
+  conditions: [{ kind: 'state', field: 'chargingState', is: 'charging' }],
+  target: { kind: 'tag', tag: 'flexible' },
+  action: {
+    kind: 'command',
+    command: { slug: 'charger:set-operating-mode', input: { operatingMode: 'stop-charging' } },
+    durationMs: 30 * MINUTE,
+  },
+  cooldownMs: HOUR,
+  firingsPerDayMax: 3,
   timeZone: 'America/Los_Angeles',
 });

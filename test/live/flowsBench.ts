@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { CloudWorld } from '../../harness/cloud/cloudWorld.ts';
+import type { ApplianceShown } from '../../harness/cloud/openWorld.ts';
 import { DEMO } from '../../harness/serve/demo.ts';
+import type { ApplianceKind } from '../../src/domain/appliance.ts';
 import { DEFAULT_REVISION } from '../../src/domain/pointsMap.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';
 import type { BatteryOem } from '../../src/ports/oem.ts';
@@ -167,6 +169,28 @@ export class Flows {
     });
     await this.advance(1_000);
     return device.id;
+  }
+
+  /** The first device of a kind behind the open cloud, at a site of its own; its first state is known. */
+  async appliance(kind: ApplianceKind, tags: readonly string[] = []): Promise<string> {
+    const device = await this.made('POST', '/v1/devices', {
+      siteId: await this.site(kind),
+      type: kind,
+      manufacturer: 'Acme',
+      model: 'M',
+      source: { kind: 'oem', oem: 'open', vendorDeviceId: this.openCloud(kind).vendorDeviceId },
+      tags,
+    });
+    await this.advance(1_000);
+    return device.id;
+  }
+
+  /** What the open cloud's first device of a kind does now, and what it was told. */
+  openCloud(kind: ApplianceKind): ApplianceShown {
+    const devices: readonly ApplianceShown[] = this.#world.open.shown().devices;
+    const found = devices.find((d) => d.kind === kind);
+    if (found === undefined) throw new Error(`the open cloud has no ${kind}`);
+    return found;
   }
 
   vendorId(oem: BatteryOem, n: number): string {

@@ -1,8 +1,17 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CloudWorld } from '../../harness/cloud/cloudWorld.ts';
+import type { OpenWorld } from '../../harness/cloud/openWorld.ts';
 import { randomSource } from '../../harness/kernel/random.ts';
-import { DEMO, DEMO_ADDRESSES, DEMO_OEMS, demoCloud, demoSite, furnish } from '../../harness/serve/demo.ts';
+import {
+  DEMO,
+  DEMO_ADDRESSES,
+  DEMO_OEMS,
+  demoCloud,
+  demoOpenCloud,
+  demoSite,
+  furnish,
+} from '../../harness/serve/demo.ts';
 import { HttpWire, PERFECT_LINK } from '../../harness/wire/http.ts';
 import { BytePipe } from '../../harness/wire/pipe.ts';
 import { createOemLink } from '../../harness/world/oemLink.ts';
@@ -31,6 +40,7 @@ export async function openDirect({ dir, clock, onHook }: WorldOptions): Promise<
   mkdirSync(dir, { recursive: true });
   const random = randomSource('flows');
   const clouds = new Map(DEMO_OEMS.map((oem) => [oem, demoCloud(oem, { clock, random, devices: BATTERIES })]));
+  const open = demoOpenCloud({ clock, random });
   const telemetry = openTelemetry(join(dir, 'telemetry.db'), () => clock.nowMs());
   const secrets = new SecretStore(join(dir, 'secrets.json'));
   const receive = (request: { headers: Readonly<Record<string, string>>; body: string }) => {
@@ -48,7 +58,7 @@ export async function openDirect({ dir, clock, onHook }: WorldOptions): Promise<
     clock,
     testClock: true,
     capabilities: CAPABILITIES,
-    clouds: new Map([...clouds].map(([oem, world]) => [oem, cloudLink(world, clock)])),
+    clouds: new Map([...clouds.values(), open].map((world) => [world.oem, cloudLink(world, clock)])),
     sites: new Map([[DEMO.connectionId, (onEvent) => new PipeSite(clock, onEvent)]]),
     telemetry,
   });
@@ -60,6 +70,7 @@ export async function openDirect({ dir, clock, onHook }: WorldOptions): Promise<
   return {
     keys: { ...keys, operator },
     clouds,
+    open,
     receiverUrl: `${RECEIVER}/hooks`,
     request: async (method, url, headers, body) => {
       const reply = await api.inject({
@@ -100,7 +111,7 @@ async function openFace(host: Host) {
 }
 
 const cloudLink =
-  (world: CloudWorld, clock: SteppedClock) =>
+  (world: CloudWorld | OpenWorld, clock: SteppedClock) =>
   (onReply: (reply: OemReply) => void): CloudLink => {
     const { oem, credentials, cloud } = world;
     const random = randomSource(oem);

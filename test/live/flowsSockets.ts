@@ -20,11 +20,12 @@ export async function openSockets({ dir, clock, onHook }: WorldOptions): Promise
     devices: BATTERIES,
     clock,
   });
-  const { service, clouds, keys } = demo;
+  const { service, clouds, open, keys } = demo;
   return {
     service,
     keys: { ...keys, operator: service.operatorKey },
     clouds: new Map([...clouds].map(([oem, server]) => [oem, server.world])),
+    open: open.world,
     receiverUrl: receiver.url,
     request: async (method, path, headers, body) => {
       const reply = await fetch(`${service.url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) });

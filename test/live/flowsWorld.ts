@@ -1,4 +1,5 @@
 import type { CloudWorld } from '../../harness/cloud/cloudWorld.ts';
+import type { OpenWorld } from '../../harness/cloud/openWorld.ts';
 import type { SteppedClock } from '../../src/live/steppedClock.ts';
 import type { BatteryOem } from '../../src/ports/oem.ts';
 
@@ -20,6 +21,8 @@ export interface Hook {
 export interface World {
   readonly keys: Readonly<Record<Person, string>>;
   readonly clouds: ReadonlyMap<BatteryOem, CloudWorld>;
+  /** Chargers, vehicles, thermostats and inverters. */
+  readonly open: OpenWorld;
   /** Where webhooks are sent to. */
   readonly receiverUrl: string;
   request(method: string, path: string, headers: Record<string, string>, body: string | undefined): Promise<WireReply>;

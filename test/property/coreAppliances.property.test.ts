@@ -4,6 +4,7 @@ import { restoreState, snapshotOf } from '../../src/core/snapshot.ts';
 import type { ApplianceInput } from '../../src/domain/appliance.ts';
 import { ApplianceRig, PERIOD } from '../helpers/applianceRig.ts';
 import { canonical } from '../helpers/coreBench.ts';
+import { expectFrozen } from '../helpers/frozen.ts';
 import { HOUR, MINUTE } from '../unit/appliance/world.ts';
 
 /** Stories of people, devices, a lossy wire and crashes, over the real session and the simulated cloud. */
@@ -134,6 +135,7 @@ test('the state is the fold of the facts, and a snapshot of it folds on alike', 
       const bare = (state: object): string =>
         canonical(Object.fromEntries(Object.entries(state).filter(([name]) => name !== 'agenda')));
       expect(bare(r.folded().state)).toBe(bare(r.core.state));
+      expectFrozen(r.facts, { cut: Math.floor(r.facts.length / 2), settings: r.settings });
       const back = restoreState(JSON.parse(JSON.stringify(snapshotOf(r.core.state))));
       expect(bare(back)).toBe(bare(r.core.state));
       expect(back.agenda.nextMs()).toBe(r.core.nextTimeoutMs());

@@ -10,7 +10,19 @@ import { modeAt, modePeriods } from '../../src/domain/schedule.ts';
 import { localDateTime, localParts } from '../../src/domain/time.ts';
 import { Bench, batteryState, HOUR, MIN, T0 } from '../helpers/coreBench.ts';
 import { dueAfter, stateText } from '../helpers/coreStory.ts';
-import { automation, CHARGE, cron, DISCHARGE, EVERY_DAY, modes, rule, schedule } from '../helpers/ruleBench.ts';
+import { expectFrozen } from '../helpers/frozen.ts';
+import {
+  automation,
+  CHARGE,
+  cron,
+  DISCHARGE,
+  EVERY_DAY,
+  mode,
+  modes,
+  rule,
+  schedule,
+  toBattery,
+} from '../helpers/ruleBench.ts';
 
 /**
  * The calendar against a walk over every minute that asks only what the clock on the wall shows, and rules at work over
@@ -190,18 +202,18 @@ describe('schedules at work', () => {
           daysOfWeek: EVERY_DAY,
           startTime: `${two(slot * 2)}:30`,
           endTime: slot === 11 ? '00:30' : `${two(slot * 2 + 2)}:30`,
-          deviceOperatingMode: slot % 2 === 0 ? ('charge' as const) : ('discharge' as const),
+          deviceOperatingMode: mode(slot % 2 === 0 ? 'charge' : 'discharge'),
         }));
-        modes(b, 'e', of, { timeZone: zone, defaultDeviceOperatingMode: 'idle' });
+        modes(b, 'e', of, { timeZone: zone, defaultDeviceOperatingMode: mode('idle') });
         const s = b.core.state.schedules.get('sch-1')?.schedule;
         if (s?.kind !== 'device-modes') throw new Error('the schedule was refused');
         b.advance(2 * DAY);
         for (const edge of modePeriods(s, fromMs).flatMap((p) => [p.startMs, p.endMs])) {
           // At the instant it was made the default needs no command.
           if (edge <= fromMs || edge > fromMs + 2 * DAY - MIN) continue;
-          const { mode } = modeAt(s, edge);
+          const wanted = modeAt(s, edge).mode.input.operatingMode;
           const last = b.facts.findLast(({ fact, atMs }) => fact.type === 'command.accepted' && atMs <= edge)?.fact;
-          expect(last?.type === 'command.accepted' ? last.command.input.operatingMode : null).toBe(mode);
+          expect(last?.type === 'command.accepted' ? last.command.input.operatingMode : null).toBe(wanted);
         }
       }),
       { numRuns: 50 },
@@ -218,8 +230,8 @@ describe('schedules at work', () => {
           workspaceId: 'ws',
           deviceId: 'e',
           timeZone: zone,
-          defaultDeviceOperatingMode: 'idle' as const,
-          rules: [{ ...of, deviceOperatingMode: 'charge' as const }],
+          defaultDeviceOperatingMode: mode('idle'),
+          rules: [{ ...of, deviceOperatingMode: mode('charge') }],
         };
         // The latest time of the clock so far: it does not go back when the clock does.
         let latest = '';
@@ -228,7 +240,7 @@ describe('schedules at work', () => {
           if (atMs < fromMs || atMs % (15 * MIN) !== 0) continue;
           const time = latest.slice(11);
           const isIn = of.startTime <= time && time < of.endTime;
-          expect([clock, modeAt(s, atMs).mode]).toEqual([clock, isIn ? 'charge' : 'idle']);
+          expect([clock, modeAt(s, atMs).mode.input.operatingMode]).toEqual([clock, isIn ? 'charge' : 'idle']);
         }
       }),
       { numRuns: 50 },
@@ -268,7 +280,7 @@ function play(acts: readonly Act[]): Bench {
   automation(b, {
     when: { kind: 'price', node: 'NODE', market: 'day-ahead', comparison: 'above', usdPerMwh: 100 },
     target: home,
-    action: { kind: 'command', input: DISCHARGE, durationMs: 20 * MIN },
+    action: { kind: 'command', command: toBattery(DISCHARGE), durationMs: 20 * MIN },
     conditions: [{ kind: 'telemetry', metric: 'chargePercentage', comparison: 'above', value: 40 }],
   });
   automation(b, { when: { kind: 'storm', watch: home, what: 'began' }, cooldownMs: 5 * MIN });
@@ -325,6 +337,7 @@ describe('rules over random stories', () => {
           if (i === Math.floor(b.facts.length / 2)) again = restoreState(JSON.parse(JSON.stringify(snapshotOf(again))));
           apply(again, fact, atMs, b.settings);
         });
+        expectFrozen(b.facts, { cut: Math.floor(b.facts.length / 2), settings: b.settings });
         expect(stateText(again)).toBe(stateText(b.core.state));
         expect(dueAfter(again, b.nowMs)).toEqual(dueAfter(b.core.state, b.nowMs));
       }),

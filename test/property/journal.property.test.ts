@@ -18,6 +18,7 @@ import { JournalWriter } from '../../src/live/journal/writer.ts';
 import { tempFolder } from '../helpers/cli.ts';
 import type { Bench } from '../helpers/coreBench.ts';
 import { play, story } from '../helpers/coreStory.ts';
+import { expectFrozen } from '../helpers/frozen.ts';
 import { copyOf } from '../unit/journal/journals.ts';
 
 type Recorded = readonly { readonly atMs: number; readonly fact: Fact }[];
@@ -62,6 +63,16 @@ describe('the state of the core', () => {
         expect(textOf(restored)).toBe(textOf(fold(newState(), b.facts, b.settings)));
       }),
       { numRuns: 50 },
+    );
+  });
+
+  test('is what a snapshot has that is written long after it was taken', () => {
+    fc.assert(
+      fc.property(story, fc.nat(1_000), (s, at) => {
+        const { facts, settings } = play(s);
+        expectFrozen(facts, { cut: at % (facts.length + 1), settings });
+      }),
+      { numRuns: 100 },
     );
   });
 

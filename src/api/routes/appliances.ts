@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { APPLIANCE_COMMANDS, type ApplianceInput, type ApplianceSlug } from '../../domain/appliance.ts';
-import type { Appliance } from '../../domain/applianceCommand.ts';
+import { type Appliance, SETTING_NOT_AFTER_MS } from '../../domain/applianceCommand.ts';
+import { SETTINGS, type Setting, type SettingSlug } from '../../domain/setting.ts';
 import { isoUtc } from '../../domain/time.ts';
-import { type EpochMs, MS_PER_DAY, MS_PER_HOUR } from '../../domain/units.ts';
+import { type EpochMs, MS_PER_DAY } from '../../domain/units.ts';
 import { applianceCommandView, applianceView, inputSchema, ownAppliance, settingOf } from '../appliances.ts';
 import { ownSite } from '../owned.ts';
 import { ProblemError } from '../problems.ts';
@@ -13,12 +13,14 @@ import { randomId } from '../tools.ts';
 import { commandSchema } from '../views.ts';
 
 /**
- * Commands to chargers, vehicles, thermostats and inverters, one route a slug; the routes are made from the table of
+ * Settings of chargers, vehicles, thermostats, inverters, and the reserve of batteries, one route a slug; the routes are made from the table of
  * commands. Lists, tags and cancelling are those of all devices.
  * @source TextureHQ/docs platform-concepts/commands @022f132: slugs, inputs; inverter:set-export-limit is our own
  */
-const NOT_AFTER_MS = MS_PER_HOUR;
 const WINDOW_MS_MAX = 7 * MS_PER_DAY;
+
+/** Beyond the fastest chargers of trucks, 3.75 MW. From memory of the Megawatt Charging System, not checked. */
+const CHARGE_W_MAX = 4_000_000;
 
 export const applianceBody = z.strictObject({
   siteId: s.id('siteId'),
@@ -27,6 +29,7 @@ export const applianceBody = z.strictObject({
   model: s.text('model', 100),
   name: z.optional(s.text('name')),
   referenceId: z.optional(s.text('referenceId', 100)),
+  chargeWMax: z.optional(s.number('chargeWMax of a charger or vehicle [W]', { min: 1, max: CHARGE_W_MAX })),
   source: z.strictObject({
     kind: z.literal('oem', { error: 'kind "oem"' }),
     oem: s.choice(['open']),
@@ -37,8 +40,12 @@ export const applianceBody = z.strictObject({
 
 /** @throws ProblemError when the site is not the caller's, or the device is connected in the workspace already */
 export function connectAppliance(asked: Asked, body: z.output<typeof applianceBody>): Promise<Answer> {
-  const { siteId, type: kind, manufacturer, model, name, referenceId, source, tags = [] } = body;
+  const { siteId, type: kind, manufacturer, model, name, referenceId, chargeWMax, source, tags = [] } = body;
   const { workspaceId } = asked;
+  if (chargeWMax !== undefined && kind !== 'charger' && kind !== 'vehicle') {
+    const error = { place: 'chargeWMax', found: `${chargeWMax}`, expected: `nothing: a ${kind} does not charge` };
+    throw new ProblemError('invalid_request', 'the device', { errors: [error] });
+  }
   ownSite(asked, siteId);
   for (const { appliance } of asked.state.appliances.values()) {
     if (appliance.workspaceId === workspaceId && appliance.source.vendorDeviceId === source.vendorDeviceId) {
@@ -51,6 +58,7 @@ export function connectAppliance(asked: Asked, body: z.output<typeof applianceBo
     ...bare,
     ...(name === undefined ? {} : { name }),
     ...(referenceId === undefined ? {} : { referenceId }),
+    ...(chargeWMax === undefined ? {} : { chargeWMax }),
   };
   return asked.change({ kind: 'connect-appliance', appliance }, () => {
     const entry = ownAppliance(asked, deviceId);
@@ -74,7 +82,7 @@ export function settingWindow(
   if (endMs !== null && endMs <= startMs) {
     throw new ProblemError('invalid_request', 'the window', at('endsAt', endMs, `after ${isoUtc(startMs)}`));
   }
-  const notAfterMs = Math.min(startMs + NOT_AFTER_MS, endMs ?? Number.POSITIVE_INFINITY);
+  const notAfterMs = Math.min(startMs + SETTING_NOT_AFTER_MS, endMs ?? Number.POSITIVE_INFINITY);
   if (notAfterMs <= nowMs) {
     throw new ProblemError('window_in_past', 'the window', at('startsAt', startMs, `about ${isoUtc(nowMs)} or later`));
   }
@@ -95,10 +103,10 @@ function accepted(asked: Asked, { facts }: Decided): Answer {
 }
 
 /** "vehicle:set-charge-limit" → "/v1/commands/vehicle/set-charge-limit". */
-const pathOf = (slug: ApplianceSlug): string => `/v1/commands/${slug.replace(':', '/')}`;
+const pathOf = (slug: SettingSlug): string => `/v1/commands/${slug.replace(':', '/')}`;
 
-function create(slug: ApplianceSlug): Route {
-  const { description, deviceKind, provenance } = APPLIANCE_COMMANDS[slug];
+function create(slug: SettingSlug): Route {
+  const { description, deviceKind, provenance } = SETTINGS[slug];
   return route({
     method: 'POST',
     path: pathOf(slug),
@@ -111,7 +119,7 @@ function create(slug: ApplianceSlug): Route {
     problems: ['not_found', 'conflict', 'unprocessable', 'window_in_past', 'window_too_long', 'local_time'],
     handle: (asked) => {
       const { deviceId, input, ...window } = asked.body;
-      const setting: ApplianceInput = settingOf(slug, input);
+      const setting: Setting = settingOf(slug, input);
       const { workspaceId, nowMs, principal } = asked;
       const request = { workspaceId, deviceId, setting, ...settingWindow(window, nowMs), actor: principal.actor };
       return asked.change({ kind: 'appliance-command', request }, (decided) => accepted(asked, decided));
@@ -119,10 +127,8 @@ function create(slug: ApplianceSlug): Route {
   });
 }
 
-export const applianceRoutes: readonly Route[] = Object.values(APPLIANCE_COMMANDS).map(({ slug }) => create(slug));
+export const applianceRoutes: readonly Route[] = Object.values(SETTINGS).map(({ slug }) => create(slug));
 
 /** One of a batch: its slug, and the input of that slug. */
 export const batchSettings = () =>
-  Object.values(APPLIANCE_COMMANDS).map(({ slug }) =>
-    z.strictObject({ slug: z.literal(slug), input: inputSchema(slug) }),
-  );
+  Object.values(SETTINGS).map(({ slug }) => z.strictObject({ slug: z.literal(slug), input: inputSchema(slug) }));

@@ -1,17 +1,21 @@
 import { z } from 'zod';
+import { deviceOf } from '../../core/anyDevice.ts';
 import type { AutomationEntry } from '../../core/automationState.ts';
 import { dryRun } from '../../core/dryRun.ts';
 import { membersOf } from '../../core/groups.ts';
 import { ALERT_SEVERITIES, ALERT_TYPES } from '../../domain/alert.ts';
-import { type AutomationRule, METRICS } from '../../domain/automation.ts';
+import type { AutomationRule } from '../../domain/automation.ts';
 import type { Group, GroupRule } from '../../domain/group.ts';
+import { DEVICE_KINDS } from '../../domain/order.ts';
+import { METRICS, STATE_FIELDS } from '../../domain/sample.ts';
 import { isoUtc } from '../../domain/time.ts';
+import { anySchema, anyView } from '../anyDevice.ts';
+import { ownGroup } from '../owned.ts';
 import { pageOf } from '../page.ts';
 import { notFound, ProblemError } from '../problems.ts';
 import { type Asked, ok, type Route, route } from '../route.ts';
 import * as s from '../schemas.ts';
-import { deviceSchema, deviceView } from '../views.ts';
-import { batteryInput, inputOf } from './commands.ts';
+import { orderBody, orderOf } from './orders.ts';
 
 /** Automations: when something becomes so, something is done. Groups: saved selections of devices. */
 const tag = 'Automations';
@@ -42,6 +46,14 @@ const price = z.strictObject({
   usdPerMwh: s.number('usdPerMwh', { min: -100_000, max: 100_000 }),
 });
 
+const forMs = s.whole('forMs', { min: 0, max: 86_400_000 });
+const state = {
+  field: s.choice(STATE_FIELDS),
+  is: z.union([z.string().max(40), z.boolean()], {
+    error: 'a value of the field, such as "charging", or true or false',
+  }),
+};
+
 const when = z.discriminatedUnion(
   'kind',
   [
@@ -53,9 +65,10 @@ const when = z.discriminatedUnion(
       metric: s.choice(METRICS),
       comparison,
       value,
-      forMs: s.whole('forMs', { min: 0, max: 86_400_000 }),
+      forMs,
       hysteresis: s.number('hysteresis', { min: 0, max: 1e12 }),
     }),
+    z.strictObject({ kind: z.literal('state'), watch: selection, ...state, forMs }),
     z.strictObject({ kind: z.literal('storm'), watch: selection, what: s.choice(['began', 'ended']) }),
     z.strictObject({
       kind: z.literal('event'),
@@ -63,7 +76,7 @@ const when = z.discriminatedUnion(
       programId: z.nullable(s.id('programId')),
     }),
   ],
-  { error: 'kind "time", "price", "telemetry", "storm" or "event"' },
+  { error: 'kind "time", "price", "telemetry", "state", "storm" or "event"' },
 );
 
 const condition = z.discriminatedUnion(
@@ -77,10 +90,11 @@ const condition = z.discriminatedUnion(
     }),
     price,
     z.strictObject({ kind: z.literal('telemetry'), metric: s.choice(METRICS), comparison, value }),
+    z.strictObject({ kind: z.literal('state'), ...state }),
     z.strictObject({ kind: z.literal('storm'), active: s.flag('active') }),
     z.strictObject({ kind: z.literal('event'), programId: s.id('programId'), running: s.flag('running') }),
   ],
-  { error: 'kind "time", "price", "telemetry", "storm" or "event"' },
+  { error: 'kind "time", "price", "telemetry", "state", "storm" or "event"' },
 );
 
 const action = z.discriminatedUnion(
@@ -88,8 +102,8 @@ const action = z.discriminatedUnion(
   [
     z.strictObject({
       kind: z.literal('command'),
-      input: batteryInput,
-      durationMs: s.whole('durationMs', { min: 60_000, max: 7 * 86_400_000 }),
+      command: orderBody,
+      durationMs: z.optional(z.nullable(s.whole('durationMs', { min: 60_000, max: 7 * 86_400_000 }))),
     }),
     z.strictObject({ kind: z.literal('opt-out') }),
     z.strictObject({ kind: z.literal('unenroll'), programId: s.id('programId') }),
@@ -119,7 +133,8 @@ const body = z.strictObject({
 
 function ruleOf(asked: Asked<unknown, unknown, z.output<typeof body>>): AutomationRule {
   const { action: to, conditions = [], ...rest } = asked.body;
-  const act = to.kind === 'command' ? { ...to, input: inputOf(to.input) } : to;
+  const act =
+    to.kind === 'command' ? { kind: to.kind, command: orderOf(to.command), durationMs: to.durationMs ?? null } : to;
   return { workspaceId: asked.workspaceId, ...rest, conditions, action: act };
 }
 
@@ -150,7 +165,8 @@ const automations: readonly Route[] = [
     path: '/v1/automations',
     tag,
     summary: 'Makes an automation',
-    description: 'It fires on an edge, when what it asks for begins to hold. What is not known holds neither way.',
+    description:
+      'It fires on an edge, when what it asks for begins to hold. What is not known holds neither way. A command goes to the targets that know its slug; without durationMs a setting stands.',
     scope: 'write:commands',
     body,
     answers: { 201: { means: 'Made', body: schema } },
@@ -244,12 +260,7 @@ const groupBody = z.strictObject({
   name: s.text('name'),
   rule: z.strictObject({
     tags: z.exactOptional(z.array(s.text('a tag', 100)).min(1).max(50)),
-    kinds: z.exactOptional(
-      z
-        .array(s.choice(['battery', 'bess']))
-        .min(1)
-        .max(10),
-    ),
+    kinds: z.exactOptional(z.array(s.choice(DEVICE_KINDS)).min(1).max(10)),
     siteIds: z.exactOptional(ids('a site id')),
     within: z.exactOptional(
       z.strictObject({
@@ -264,11 +275,6 @@ const groupBody = z.strictObject({
 const groupSchema = z.strictObject({ id: z.string(), name: z.string(), rule: some });
 const groupView = ({ groupId, name, rule }: Group) => ({ id: groupId, name, rule: rule satisfies GroupRule });
 
-function ownGroup(asked: Asked, groupId: string): Group {
-  const group = asked.state.groups.get(groupId);
-  if (group?.workspaceId !== asked.workspaceId) throw notFound('group', groupId);
-  return group;
-}
 const groupParams = z.strictObject({ groupId: s.pathId() });
 
 const groups: readonly Route[] = [
@@ -355,19 +361,18 @@ const groups: readonly Route[] = [
     scope: 'read',
     params: groupParams,
     query: z.strictObject(s.paging),
-    answers: { 200: { means: 'A page', body: s.page(deviceSchema) } },
+    answers: { 200: { means: 'A page', body: s.page(anySchema) } },
     problems: ['not_found'],
     handle: (asked) => {
       const { groupId } = ownGroup(asked, asked.params.groupId);
-      const { latest } = asked.plant.telemetry;
       return ok(
         pageOf(
           {
             list: `group/${groupId}`,
             all: membersOf(asked.state, groupId),
-            idOf: ({ device }) => device.deviceId,
+            idOf: (entry) => deviceOf(entry).deviceId,
             isMine: () => true,
-            view: (entry) => deviceView(entry, latest.get(entry.device.deviceId)),
+            view: (entry) => anyView(asked, entry),
           },
           asked.query,
         ),

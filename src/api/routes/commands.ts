@@ -1,20 +1,23 @@
 import { z } from 'zod';
+import { deviceOf } from '../../core/anyDevice.ts';
 import { enrollmentOf } from '../../core/enrollment.ts';
+import { membersOf } from '../../core/groups.ts';
 import type { DeviceEntry } from '../../core/state.ts';
-import { APPLIANCE_COMMANDS } from '../../domain/appliance.ts';
 import type { CommandInput } from '../../domain/command.ts';
+import { BATTERY_SLUG, knows } from '../../domain/order.ts';
 import { isoUtc } from '../../domain/time.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_HOUR } from '../../domain/units.ts';
 import { applianceCommandOf, applianceCommandView, ownAppliance, settingOf } from '../appliances.ts';
 import { commandFromHistory, historyEntry } from '../history.ts';
-import { ownDevice } from '../owned.ts';
+import { ownDevice, ownGroup } from '../owned.ts';
 import { beforeSeqOf, cursorAt } from '../page.ts';
 import { notFound, ProblemError } from '../problems.ts';
 import { type Answer, type Asked, ok, type Route, route } from '../route.ts';
 import * as s from '../schemas.ts';
 import type { Decided } from '../service.ts';
-import { BATTERY_SLUG, batchSchema, batchView, type CommandLike, commandSchema, commandView } from '../views.ts';
-import { batchSettings, settingWindow } from './appliances.ts';
+import { batchSchema, batchView, type CommandLike, commandSchema, commandView } from '../views.ts';
+import { settingWindow } from './appliances.ts';
+import { batteryInput, inputOf, orderBody } from './orders.ts';
 
 /**
  * Commands. 202 means that it is recorded, and nothing more: what becomes of it is told by GET, by the stream and by
@@ -26,15 +29,6 @@ const WINDOW_MS_MAX = 7 * MS_PER_DAY;
 /** Texture's battery commands have no duration; ours end by themselves. */
 const WINDOW_MS = MS_PER_HOUR;
 const BATCH_LIST_MAX = 1_000;
-
-export const batteryInput = z.strictObject({
-  operatingMode: s.choice(['charge', 'discharge', 'idle', 'reset']),
-  enableGridInteraction: z.optional(s.flag('enableGridInteraction: whether it may exchange power with the grid')),
-  powerW: z.optional(s.watts('powerW')),
-  minimumBatteryReserve: z.optional(s.percent('minimumBatteryReserve')),
-  maximumBatteryReserve: z.optional(s.percent('maximumBatteryReserve')),
-  executionPriority: z.optional(z.array(s.choice(['grid_services', 'baseline'])).max(2)),
-});
 
 const window = { startsAt: z.optional(s.instant()), endsAt: z.optional(s.instant()) };
 const commandBody = z.strictObject({ deviceId: s.id('deviceId'), input: batteryInput, ...window });
@@ -59,34 +53,6 @@ export function windowOf(
     throw new ProblemError('window_too_long', 'the window', at('endsAt', endMs, 'at most 7 days after startsAt'));
   }
   return { startMs, endMs };
-}
-
-type BatteryInput = z.output<typeof batteryInput>;
-
-/** What the core is asked for. Nothing that matters is guessed: power for the grid is said, or asked back. */
-export function inputOf(input: BatteryInput): CommandInput {
-  const { enableGridInteraction, powerW, minimumBatteryReserve: low, maximumBatteryReserve: high } = input;
-  const { executionPriority } = input;
-  const exports = input.operatingMode === 'discharge' && powerW !== undefined;
-  if (enableGridInteraction === undefined && (exports || executionPriority?.includes('grid_services'))) {
-    throw new ProblemError('grid_interaction_unsaid', 'input.enableGridInteraction', {
-      errors: [
-        {
-          place: 'input.enableGridInteraction',
-          found: 'nothing',
-          expected: 'true to exchange power with the grid, or false to serve the own load only',
-        },
-      ],
-    });
-  }
-  return {
-    operatingMode: input.operatingMode,
-    enableGridInteraction: enableGridInteraction ?? false,
-    ...(powerW === undefined ? {} : { powerW }),
-    ...(low === undefined ? {} : { minimumBatteryReserve: low }),
-    ...(high === undefined ? {} : { maximumBatteryReserve: high }),
-    ...(executionPriority === undefined ? {} : { executionPriority }),
-  };
 }
 
 /** Without a say in executionPriority a grid command of a device that is in no program would end up elsewhere. */
@@ -207,12 +173,6 @@ const commandsOfDevice = route({
 const READ = 200;
 const READS_MAX = 20;
 
-const batteryOrder = z.strictObject({ slug: z.literal(BATTERY_SLUG), input: batteryInput });
-const SLUGS = [BATTERY_SLUG, ...Object.keys(APPLIANCE_COMMANDS)];
-const batchCommand = z.discriminatedUnion('slug', [batteryOrder, ...batchSettings()], {
-  error: `slug: one of ${SLUGS.join(', ')}`,
-});
-
 const batchBody = z
   .strictObject({
     tag: z.optional(s.text('tag', 100)),
@@ -223,12 +183,13 @@ const batchBody = z
         .max(BATCH_LIST_MAX, { error: `1 to ${BATCH_LIST_MAX} device ids` })
         .refine((ids) => new Set(ids).size === ids.length, { error: 'each device once' }),
     ),
-    command: batchCommand,
+    groupId: z.optional(s.id('groupId')),
+    command: orderBody,
     allOrNothing: z.optional(s.flag('allOrNothing: refuse the whole batch unless every device can take it')),
     ...window,
   })
-  .refine((b) => (b.tag === undefined) !== (b.deviceIds === undefined), {
-    error: 'either tag or deviceIds',
+  .refine((b) => [b.tag, b.groupId, b.deviceIds].filter((x) => x !== undefined).length === 1, {
+    error: 'one of tag, groupId and deviceIds',
     path: ['tag'],
   });
 
@@ -236,9 +197,9 @@ const batch = route({
   method: 'POST',
   path: '/v1/batch-commands',
   tag: 'Commands',
-  summary: 'Commands all devices with a tag, or a list of devices',
+  summary: 'Commands all devices with a tag or of a group, or a list of devices',
   description:
-    'Devices that cannot take it are left out and named in `skipped`, each with its reason. With allOrNothing the whole batch is refused instead.',
+    'Devices that cannot take it are left out and named in `skipped`, each with its reason; of a group those that do not know the command are not asked. With allOrNothing the whole batch is refused instead.',
   scope: 'write:commands',
   body: batchBody,
   answers: { 202: { means: 'Recorded; one item per device', body: batchSchema } },
@@ -256,7 +217,7 @@ const batch = route({
     const which = {
       workspaceId,
       tag: body.tag ?? '',
-      ...(body.deviceIds === undefined ? {} : { deviceIds: body.deviceIds }),
+      ...listed(asked),
       allOrNothing: body.allOrNothing ?? false,
     };
     const { actor } = asked.principal;
@@ -276,6 +237,17 @@ const batch = route({
     return asked.change({ kind: 'batch', batch }, (decided) => batchAnswer(asked, decided));
   },
 });
+
+/** The devices of a list, or of a group as it is now: those that know the command. */
+function listed(asked: Asked<undefined, undefined, z.output<typeof batchBody>>): { deviceIds?: readonly string[] } {
+  const { deviceIds, groupId, command } = asked.body;
+  if (groupId === undefined) return deviceIds === undefined ? {} : { deviceIds };
+  ownGroup(asked, groupId);
+  const members = membersOf(asked.state, groupId).map(deviceOf);
+  const able = members.filter(({ kind }) => knows(kind, command)).map((device) => device.deviceId);
+  if (able.length > 0) return { deviceIds: able };
+  throw new ProblemError('unprocessable', `no device of the group knows ${command.slug}`);
+}
 
 function batchAnswer(asked: Asked, { facts }: Decided): Answer {
   const fact = facts.find((f) => f.type === 'batch.accepted');

@@ -1,34 +1,19 @@
 import { z } from 'zod';
-import type { ApplianceEntry } from '../../core/applianceState.ts';
-import type { CoreState, DeviceEntry } from '../../core/state.ts';
-import type { Appliance } from '../../domain/applianceCommand.ts';
+import { type AnyEntry, allDevices, deviceOf } from '../../core/anyDevice.ts';
+import type { CoreState } from '../../core/state.ts';
 import type { Customer, Device, Site } from '../../domain/device.ts';
-import { applianceSchema, applianceView, ownAppliance } from '../appliances.ts';
+import { anySchema, anyView, ownAny } from '../anyDevice.ts';
 import { ownCustomer, ownDevice, ownSite } from '../owned.ts';
 import { pageOf } from '../page.ts';
 import { ProblemError } from '../problems.ts';
 import { type Asked, ok, type Route, route } from '../route.ts';
 import * as s from '../schemas.ts';
 import { randomId } from '../tools.ts';
-import { customerSchema, customerView, deviceSchema, deviceView, siteSchema, siteView } from '../views.ts';
+import { customerSchema, customerView, siteSchema, siteView } from '../views.ts';
 import { applianceBody, connectAppliance } from './appliances.ts';
 
 /** Customers, sites, devices, tags. @source TextureHQ/docs data models and batch commands: fields, tag paths */
 const tags = s.tags();
-
-type AnyEntry = DeviceEntry | ApplianceEntry;
-const coreOf = (entry: AnyEntry): Device | Appliance => ('device' in entry ? entry.device : entry.appliance);
-const anySchema = z.union([deviceSchema, applianceSchema]);
-
-function view({ plant }: Pick<Asked, 'plant'>, entry: AnyEntry) {
-  const { latest, appliances } = plant.telemetry;
-  return 'device' in entry
-    ? deviceView(entry, latest.get(entry.device.deviceId))
-    : applianceView(entry, appliances.get(entry.appliance.deviceId));
-}
-
-const ownAny = (asked: Asked, deviceId: string): AnyEntry =>
-  ownAppliance(asked, deviceId) ?? ownDevice(asked, deviceId);
 
 const customers: readonly Route[] = [
   route({
@@ -195,7 +180,7 @@ function connectBattery(asked: Asked, body: z.output<typeof batteryBody>) {
   };
   return asked.change({ kind: 'connect-device', device }, () => ({
     status: 201,
-    body: view(asked, ownDevice(asked, device.deviceId)),
+    body: anyView(asked, ownDevice(asked, device.deviceId)),
   }));
 }
 
@@ -250,7 +235,7 @@ const devices: readonly Route[] = [
     params: deviceParams,
     answers: { 200: { means: 'The device', body: anySchema } },
     problems: ['not_found'],
-    handle: (asked) => ok(view(asked, ownAny(asked, asked.params.deviceId))),
+    handle: (asked) => ok(anyView(asked, ownAny(asked, asked.params.deviceId))),
   }),
 ];
 
@@ -266,7 +251,7 @@ interface DeviceFilter {
 function devicePage(asked: Asked, { tag, type, siteId, search, ...query }: DeviceFilter) {
   const words = search?.toLowerCase();
   const matches = (entry: AnyEntry): boolean => {
-    const d = coreOf(entry);
+    const d = deviceOf(entry);
     const texts = [d.deviceId, d.manufacturer, d.model, d.name ?? '', d.referenceId ?? ''];
     return (
       (tag === undefined || d.tags.includes(tag)) &&
@@ -278,20 +263,14 @@ function devicePage(asked: Asked, { tag, type, siteId, search, ...query }: Devic
   return pageOf(
     {
       list: 'devices',
-      all: everyDevice(asked.state),
-      idOf: (entry) => coreOf(entry).deviceId,
-      isMine: (entry) => coreOf(entry).workspaceId === asked.workspaceId,
+      all: allDevices(asked.state),
+      idOf: (entry) => deviceOf(entry).deviceId,
+      isMine: (entry) => deviceOf(entry).workspaceId === asked.workspaceId,
       matches,
-      view: (entry) => view(asked, entry),
+      view: (entry) => anyView(asked, entry),
     },
     query,
   );
-}
-
-/** Batteries first, then the others; each in the order in which they were connected. */
-function* everyDevice({ devices, appliances }: CoreState): Generator<AnyEntry> {
-  yield* devices.values();
-  yield* appliances.values();
 }
 
 const tagList = z.strictObject({ tags: z.array(z.string()) });
@@ -315,7 +294,7 @@ const tagRoutes: readonly Route[] = [
     params: deviceParams,
     answers: { 200: { means: 'The tags', body: tagList } },
     problems: ['not_found'],
-    handle: (asked) => ok({ tags: coreOf(ownAny(asked, asked.params.deviceId)).tags }),
+    handle: (asked) => ok({ tags: deviceOf(ownAny(asked, asked.params.deviceId)).tags }),
   }),
   route({
     method: 'PUT',

@@ -13,13 +13,18 @@ import { randomId } from '../tools.ts';
 const tag = 'Grid';
 const va = (what: string) => s.number(`${what} [VA]`, { min: 1, max: 1e12 });
 
+const LOADING =
+  'loading: importW and apparentVa of what is known now. sitesKnown: sites with a fresh meter. sitesInPart: sites without one, of which the batteries, chargers, vehicles and inverters are in the sum and the rest is not. devices: counted are in the sum, through a meter or by what they tell; unknown are not (a thermostat knows no power); same are vehicles and chargers that tell of power which is counted already: of the two at a site the larger sum counts.';
+
 const loadingSchema = z.strictObject({
   importW: z.nullable(z.number()),
   apparentVa: z.nullable(z.number()),
   ratio: z.nullable(z.number()),
   ratingVa: z.nullable(z.number()),
   sitesKnown: z.number(),
+  sitesInPart: z.number(),
   sitesTotal: z.number(),
+  devices: z.strictObject({ counted: z.number(), unknown: z.number(), same: z.number() }),
   reactiveMeasuredRatio: z.number(),
   oldestAt: z.nullable(s.wireInstant()),
 });
@@ -78,6 +83,7 @@ const feeders: readonly Route[] = [
     path: '/v1/feeders',
     tag,
     summary: 'Feeders and how loaded they are',
+    description: LOADING,
     scope: 'read',
     query: z.strictObject(s.paging),
     answers: { 200: { means: 'A page', body: s.page(feederSchema) } },
@@ -190,6 +196,7 @@ const transformers: readonly Route[] = [
     path: '/v1/transformers',
     tag,
     summary: 'Transformers and how loaded they are',
+    description: LOADING,
     scope: 'read',
     query: z.strictObject(s.paging),
     answers: { 200: { means: 'A page', body: s.page(transformerSchema) } },

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isoUtc } from '../../domain/time.ts';
-import { type EpochMs, MS_PER_DAY, MS_PER_HOUR, MS_PER_MIN } from '../../domain/units.ts';
+import { type EpochMs, MS_PER_DAY } from '../../domain/units.ts';
 import { applianceStateSchema, applianceStateView, ownAppliance } from '../appliances.ts';
 import { historyEntry } from '../history.ts';
 import { ownDevice } from '../owned.ts';
@@ -10,15 +10,15 @@ import { type Asked, ok, type Route, route } from '../route.ts';
 import * as s from '../schemas.ts';
 import { batteryStateSchema, batteryStateView } from '../views.ts';
 
-/** What was measured and what was recorded: telemetry, metrics, the audit trail, health. */
+/** What was measured and what was recorded: telemetry, the audit trail, health. */
 const RANGE_MS_MAX = 366 * MS_PER_DAY;
 const POINTS_MAX = 5_000;
 
-const range = { from: z.optional(s.instant()), to: z.optional(s.instant()) };
+export const range = { from: z.optional(s.instant()), to: z.optional(s.instant()) };
 const limit = z.optional(s.queryWhole('limit', { min: 1, max: POINTS_MAX }));
 
 /** The last day unless it says otherwise; [from, to). */
-function rangeOf(
+export function rangeOf(
   asked: {
     readonly from?: EpochMs | undefined;
     readonly to?: EpochMs | undefined;
@@ -96,74 +96,6 @@ const telemetry: readonly Route[] = [
     },
   }),
 ];
-
-/** @source TextureHQ/docs metrics: FIFTEEN_MINUTES, HOUR, DAY; longer ones are sums over local months, which are not ours to guess */
-const WINDOWS = { FIFTEEN_MINUTES: 15 * MS_PER_MIN, HOUR: MS_PER_HOUR, DAY: MS_PER_DAY } as const;
-const METRICS = ['charged', 'discharged', 'imported', 'exported', 'storage'] as const;
-const WINDOWS_MAX = 20_000;
-
-const metrics = route({
-  method: 'GET',
-  path: '/v1/metrics/{metric}',
-  tag: 'Telemetry',
-  summary: 'Energy per window and device [Wh]; windows are of UTC',
-  description: `${METRICS.join(', ')}. A window without a sample is left out: unknown is not zero.`,
-  scope: 'read',
-  params: z.strictObject({ metric: s.choice(METRICS) }),
-  query: z.strictObject({
-    ...range,
-    deviceId: z.optional(s.several(s.pathId())),
-    siteId: z.optional(s.several(s.pathId())),
-    windowSize: z.optional(s.choice(['FIFTEEN_MINUTES', 'HOUR', 'DAY'])),
-  }),
-  answers: {
-    200: {
-      means: 'The points',
-      body: list(z.strictObject({ ts: s.wireInstant(), v: z.number(), deviceId: z.string(), siteId: z.string() })),
-    },
-  },
-  problems: ['not_found', 'local_time', 'limit_reached'],
-  handle: (asked) => {
-    const { metric } = asked.params;
-    const { deviceId, siteId, windowSize = 'HOUR', ...rest } = asked.query;
-    const devices = devicesOf(asked, deviceId, siteId);
-    const wanted = rangeOf(rest, asked.nowMs);
-    const windowMs = WINDOWS[windowSize];
-    const count = devices.size * Math.ceil((wanted.toMs - wanted.fromMs) / windowMs);
-    if (count > WINDOWS_MAX) {
-      throw new ProblemError(
-        'limit_reached',
-        `${count} windows, at most ${WINDOWS_MAX}: ask for fewer devices or a shorter time`,
-      );
-    }
-    // What a device will do is not known: its last power holds until now at most.
-    const range = { ...wanted, toMs: Math.min(wanted.toMs, asked.nowMs + 1), limit: WINDOWS_MAX };
-    const deviceIds = [...devices.keys()];
-    const points = asked.face.service.telemetry.windows({ deviceIds, metric, range, windowMs });
-    const data = points.map(({ deviceId: id, startMs, value }) => ({
-      ts: isoUtc(startMs),
-      v: value,
-      deviceId: id,
-      siteId: devices.get(id) ?? '',
-    }));
-    return ok({ data });
-  },
-});
-
-/** The caller's devices that are meant, each with its site. */
-function devicesOf(
-  asked: Asked,
-  ids: readonly string[] | undefined,
-  siteIds: readonly string[] | undefined,
-): ReadonlyMap<string, string> {
-  if (ids !== undefined) return new Map(ids.map((id) => [id, ownDevice(asked, id).device.siteId]));
-  const found = new Map<string, string>();
-  for (const { device } of asked.state.devices.values()) {
-    if (device.workspaceId !== asked.workspaceId) continue;
-    if (siteIds === undefined || siteIds.includes(device.siteId)) found.set(device.deviceId, device.siteId);
-  }
-  return found;
-}
 
 const historySchema = z.strictObject({
   seq: z.number(),
@@ -255,4 +187,4 @@ const records: readonly Route[] = [
   }),
 ];
 
-export const recordRoutes: readonly Route[] = [...telemetry, metrics, ...records];
+export const recordRoutes: readonly Route[] = [...telemetry, ...records];

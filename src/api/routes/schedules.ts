@@ -8,13 +8,12 @@ import {
   type Schedule,
 } from '../../domain/schedule.ts';
 import { isoUtc } from '../../domain/time.ts';
-import { ownDevice } from '../owned.ts';
+import { ownAny } from '../anyDevice.ts';
 import { pageOf } from '../page.ts';
 import { notFound, ProblemError } from '../problems.ts';
 import { type Answer, type Asked, ok, type Route, route } from '../route.ts';
 import * as s from '../schemas.ts';
-import { BATTERY_SLUG } from '../views.ts';
-import { batteryInput, inputOf } from './commands.ts';
+import { modeBody, modeOf, orderOf, timedOrderBody } from './orders.ts';
 
 /**
  * Schedules: commands at times, and the mode of a device over the week. A newer one beats an older one, a device's own
@@ -30,7 +29,6 @@ const clock = (what: string) => {
   const error = `${what}: a local time like 16:00`;
   return z.string({ error }).regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, { error });
 };
-const mode = s.choice(['charge', 'discharge', 'idle', 'reset']);
 
 const timing = z.discriminatedUnion(
   'kind',
@@ -49,19 +47,16 @@ const target = z.discriminatedUnion(
   'kind',
   [
     z.strictObject({ kind: z.literal('tag'), tag: s.text('tag', 100) }),
+    z.strictObject({ kind: z.literal('group'), groupId: s.id('groupId') }),
     z.strictObject({ kind: z.literal('device'), deviceId: s.id('deviceId') }),
   ],
-  { error: 'kind "tag" or "device"' },
+  { error: 'kind "tag", "group" or "device"' },
 );
 const body = z.strictObject({
   name: z.optional(s.text('name')),
   target,
   timing,
-  command: z.strictObject({
-    slug: s.choice([BATTERY_SLUG]),
-    input: batteryInput,
-    durationS: s.whole('durationS', { min: 60, max: 7 * 86_400 }),
-  }),
+  command: timedOrderBody,
 });
 
 const some = z.record(z.string(), z.unknown());
@@ -90,15 +85,23 @@ function view({ schedule, status, nextMs, last, fired, missed }: ScheduleEntry) 
 }
 
 function shownSchedule(schedule: Schedule): Readonly<Record<string, unknown>> {
-  const { scheduleId: _, workspaceId: __, kind: ___, ...rest } = schedule;
-  if (schedule.kind === 'device-modes') return rest;
-  const { name, target: to, timing: at, command } = schedule;
-  const { durationMs, input } = command;
+  if (schedule.kind === 'device-modes') return shownWeek(schedule);
+  const { name, target: to, timing: at, command, durationMs } = schedule;
   return {
     name,
     target: to,
     timing: at.kind === 'once' ? { kind: 'once', at: isoUtc(at.atMs) } : at,
-    command: { slug: BATTERY_SLUG, input, durationS: durationMs / 1_000 },
+    command: durationMs === null ? command : { ...command, durationS: durationMs / 1_000 },
+  };
+}
+
+/** Modes as they are asked for: the input of the command, whose slug goes with the kind of device. */
+function shownWeek({ deviceId, timeZone, defaultDeviceOperatingMode, rules }: DeviceModeSchedule) {
+  return {
+    deviceId,
+    timeZone,
+    defaultDeviceOperatingMode: defaultDeviceOperatingMode.input,
+    rules: rules.map((rule) => ({ ...rule, deviceOperatingMode: rule.deviceOperatingMode.input })),
   };
 }
 
@@ -117,14 +120,15 @@ function made(asked: Asked, facts: readonly { readonly type: string }[]): Answer
 
 function create(asked: Asked<undefined, undefined, z.output<typeof body>>): Promise<Answer> {
   const { target: to, timing: at, command, name } = asked.body;
-  if (to.kind === 'device') ownDevice(asked, to.deviceId);
+  if (to.kind === 'device') ownAny(asked, to.deviceId);
   const schedule = {
     kind: 'command',
     workspaceId: asked.workspaceId,
     name: name ?? '',
     target: to,
     timing: at.kind === 'once' ? { kind: 'once' as const, atMs: at.at } : at,
-    command: { input: inputOf(command.input), durationMs: command.durationS * 1_000 },
+    command: orderOf(command),
+    durationMs: command.durationS === undefined ? null : command.durationS * 1_000,
   } as const;
   const input = { kind: 'create-schedule', schedule, actor: asked.principal.actor } as const;
   return asked.change(input, ({ facts }) => made(asked, facts));
@@ -159,31 +163,35 @@ const ofDevices: readonly Route[] = [
     scope: 'write:commands',
     params: deviceParams,
     body: z.strictObject({
-      schedule: z.strictObject({ deviceTimezone: s.timeZone(), defaultDeviceOperatingMode: mode }),
+      schedule: z.strictObject({ deviceTimezone: s.timeZone(), defaultDeviceOperatingMode: modeBody }),
       rules: z
         .array(
           z.strictObject({
             daysOfWeek: days,
             startTime: clock('startTime'),
             endTime: clock('endTime'),
-            deviceOperatingMode: mode,
+            deviceOperatingMode: modeBody,
           }),
         )
         .min(1, { error: 'at least one rule' })
         .max(100, { error: 'at most 100 rules' }),
     }),
     answers: { 201: { means: 'Made', body: schema } },
-    problems: ['not_found', 'unprocessable', 'limit_reached', 'conflict'],
+    problems: ['not_found', 'unprocessable', 'grid_interaction_unsaid', 'limit_reached', 'conflict'],
     handle: (asked) => {
-      const { deviceId } = ownDevice(asked, asked.params.deviceId).device;
+      const { deviceId } = asked.params;
+      const device = ownAny(asked, deviceId);
       const { schedule: head, rules } = asked.body;
       const schedule: Omit<DeviceModeSchedule, 'scheduleId'> = {
         kind: 'device-modes',
         workspaceId: asked.workspaceId,
         deviceId,
         timeZone: head.deviceTimezone,
-        defaultDeviceOperatingMode: head.defaultDeviceOperatingMode,
-        rules,
+        defaultDeviceOperatingMode: modeOf(device, head.defaultDeviceOperatingMode, 'defaultDeviceOperatingMode'),
+        rules: rules.map((rule, i) => {
+          const mode = modeOf(device, rule.deviceOperatingMode, `rules[${i}].deviceOperatingMode`);
+          return { ...rule, deviceOperatingMode: mode };
+        }),
       };
       const input = { kind: 'create-schedule', schedule, actor: asked.principal.actor } as const;
       return asked.change(input, ({ facts }) => made(asked, facts));
@@ -199,7 +207,8 @@ const ofDevices: readonly Route[] = [
     answers: { 200: { means: 'The schedule', body: schema } },
     problems: ['not_found'],
     handle: (asked) => {
-      const { deviceId } = ownDevice(asked, asked.params.deviceId).device;
+      const { deviceId } = asked.params;
+      ownAny(asked, deviceId);
       const scheduleId = asked.state.deviceModes.get(deviceId);
       if (scheduleId === undefined) throw notFound('schedule of the device', deviceId);
       return ok(view(own(asked, scheduleId)));
@@ -212,9 +221,9 @@ export const scheduleRoutes: readonly Route[] = [
     method: 'POST',
     path: '/v1/schedules',
     tag,
-    summary: 'Commands a device, or all with a tag, at times',
+    summary: 'Commands a device, or all with a tag or of a group, at times',
     description:
-      'cron has five fields; a local time that daylight saving time skips or doubles is decided by a stated rule and never fired twice.',
+      'cron has five fields; a local time that daylight saving time skips or doubles is decided by a stated rule and never fired twice. Devices that do not know the command are left out. Without durationS a setting stands; with it, what stood before is set back at the end. Of what is told by the same slug newer beats older, and a schedule of a device beats one of a tag or group.',
     scope: 'write:commands',
     body,
     answers: { 201: { means: 'Made', body: schema } },
@@ -230,16 +239,18 @@ export const scheduleRoutes: readonly Route[] = [
     query: z.strictObject({
       ...s.paging,
       tag: z.optional(z.string().max(100)),
+      groupId: z.optional(s.pathId()),
       deviceId: z.optional(s.pathId()),
       status: z.optional(s.choice(['active', 'paused', 'over'])),
     }),
     answers: { 200: { means: 'A page', body: s.page(schema) } },
     handle: (asked) => {
-      const { tag: wantedTag, deviceId, status, ...query } = asked.query;
+      const { tag: wantedTag, groupId, deviceId, status, ...query } = asked.query;
       const matches = ({ schedule, status: now }: ScheduleEntry): boolean => {
         const to = schedule.kind === 'command' ? schedule.target : { kind: 'device', deviceId: schedule.deviceId };
         return (
           (wantedTag === undefined || ('tag' in to && to.tag === wantedTag)) &&
+          (groupId === undefined || ('groupId' in to && to.groupId === groupId)) &&
           (deviceId === undefined || ('deviceId' in to && to.deviceId === deviceId)) &&
           (status === undefined || now === status)
         );
@@ -290,14 +301,14 @@ export const scheduleRoutes: readonly Route[] = [
     answers: {
       200: {
         means: 'The times',
-        body: z.strictObject({ data: z.array(z.strictObject({ at: s.wireInstant(), mode: z.string() })) }),
+        body: z.strictObject({ data: z.array(z.strictObject({ at: s.wireInstant(), command: some })) }),
       },
     },
     problems: ['not_found'],
     handle: (asked) => {
       const { schedule } = own(asked, asked.params.scheduleId);
       const times = preview(schedule, asked.nowMs, asked.query.count ?? 10);
-      return ok({ data: times.map(({ atMs, mode: m }) => ({ at: isoUtc(atMs), mode: m })) });
+      return ok({ data: times.map(({ atMs, command }) => ({ at: isoUtc(atMs), command: { ...command } })) });
     },
   }),
   ...ofDevices,

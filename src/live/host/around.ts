@@ -180,7 +180,7 @@ export class Around implements Outside {
     const link = this.#sites.get(connectionId);
     if (link !== undefined) {
       // After a stall the state is another one than the gate was told.
-      if (job.kind === 'setpoint') this.#configure(connectionId);
+      if (job.kind === 'setpoint' || job.kind === 'reserve') this.#configure(connectionId);
       return link.submit(job);
     }
     const why = `no connection ${connectionId} is configured`;
@@ -196,7 +196,7 @@ export class Around implements Outside {
 
   #onReply(oem: OemId, reply: OemReply): void {
     const deviceId = this.#owners.get(reply.jobId);
-    this.#owners.delete(reply.jobId);
+    if (reply.kind !== 'kept') this.#owners.delete(reply.jobId);
     if (deviceId === undefined) return;
     if (reply.kind === 'state') this.#o.telemetry.addState(deviceId, reply.state);
     if (reply.kind === 'appliance-state') this.#o.telemetry.addApplianceState(deviceId, reply.state);

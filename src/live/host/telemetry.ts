@@ -1,8 +1,10 @@
 import Database from 'libsql';
-import type { Metric, TelemetryHistory, TimeRange } from '../../api/service.ts';
+import type { TelemetryHistory, TimeRange } from '../../api/service.ts';
 import type { ApplianceState } from '../../domain/appliance.ts';
 import { type BatteryState, chargingStateOf, gridStatusOf } from '../../domain/battery.ts';
 import { inputError } from '../../domain/errors.ts';
+import { HOLD_MS_MAX, windowsOf } from '../../domain/metric.ts';
+import type { DeviceState } from '../../domain/sample.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_HOUR } from '../../domain/units.ts';
 import type { RawPoint } from '../../ports/field.ts';
 
@@ -17,8 +19,6 @@ const RETENTION_MS = 14 * MS_PER_DAY;
 const BUFFER_MAX = 5_000;
 const FLUSH_MS = 1_000;
 const PRUNE_MS = MS_PER_HOUR;
-/** A power holds until the next sample, at most this long: beyond it is a hole. */
-const HOLD_MS_MAX = MS_PER_HOUR;
 const ROWS_MAX = 50_000;
 
 const TABLES = `
@@ -139,15 +139,27 @@ class Store implements TelemetrySink {
     });
   }
 
-  /** All of them, oldest first, some at a time. */
-  *#samples(deviceId: string, range: { readonly fromMs: EpochMs; readonly toMs: EpochMs }): Generator<BatteryState> {
+  /** All of a device, oldest first; it is a battery or it is not. */
+  *#samples(deviceId: string, range: { readonly fromMs: EpochMs; readonly toMs: EpochMs }): Generator<DeviceState> {
     this.#tryFlush();
+    for (const row of this.#rows('state', deviceId, range)) yield stateOf(row as StateRow);
+    for (const row of this.#rows('appliance', deviceId, range)) {
+      yield JSON.parse((row as ApplianceRow).state) as ApplianceState;
+    }
+  }
+
+  /** Some at a time. */
+  *#rows(
+    table: 'state' | 'appliance',
+    deviceId: string,
+    range: { readonly fromMs: EpochMs; readonly toMs: EpochMs },
+  ): Generator<{ readonly at_ms: number }> {
     const page = this.#db.prepare(
-      'SELECT * FROM state WHERE device = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms LIMIT ?',
+      `SELECT * FROM ${table} WHERE device = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms LIMIT ?`,
     );
     for (let fromMs = range.fromMs; ; ) {
-      const rows = page.all(deviceId, fromMs, range.toMs, ROWS_MAX) as StateRow[];
-      for (const row of rows) yield stateOf(row);
+      const rows = page.all(deviceId, fromMs, range.toMs, ROWS_MAX) as { readonly at_ms: number }[];
+      yield* rows;
       const last = rows.at(-1);
       if (last === undefined || rows.length < ROWS_MAX) return;
       fromMs = last.at_ms + 1;
@@ -209,6 +221,11 @@ interface StateRow {
   readonly storm: number;
 }
 
+interface ApplianceRow {
+  readonly at_ms: number;
+  readonly state: string;
+}
+
 interface PointRow {
   readonly at_ms: number;
   readonly type: RawPoint['type'];
@@ -266,47 +283,3 @@ const pointOf = (r: PointRow): RawPoint => ({
   timeQuality: r.quality,
   source: r.source,
 });
-
-/** The power [W, ≥ 0] that a metric counts. */
-const POWER: Readonly<Record<Exclude<Metric, 'storage'>, (s: BatteryState) => number | null>> = {
-  charged: (s) => Math.max(0, -s.chargeRate),
-  discharged: (s) => Math.max(0, s.chargeRate),
-  imported: (s) => (s.gridPower === null ? null : Math.max(0, s.gridPower)),
-  exported: (s) => (s.gridPower === null ? null : Math.max(0, -s.gridPower)),
-};
-
-/**
- * Windows over samples in order of time. A sample's power holds until the next one, HOLD_MS_MAX at most; a window that
- * no sample reaches is left out: unknown is not zero.
- */
-export function windowsOf(
-  states: Iterable<BatteryState>,
-  request: { readonly metric: Metric; readonly range: TimeRange; readonly windowMs: number },
-): { readonly startMs: EpochMs; readonly value: number }[] {
-  const { metric, range, windowMs } = request;
-  const sums = new Map<EpochMs, number>();
-  const count = (s: BatteryState, nextMs: EpochMs): void => {
-    const powerW = metric === 'storage' ? null : POWER[metric](s);
-    if (powerW === null) return;
-    const endMs = Math.min(nextMs, s.sampledAtMs + HOLD_MS_MAX, range.toMs);
-    for (let t = Math.max(s.sampledAtMs, range.fromMs); t < endMs; ) {
-      const startMs = windowStart(t, windowMs);
-      const untilMs = Math.min(endMs, startMs + windowMs);
-      sums.set(startMs, (sums.get(startMs) ?? 0) + (powerW * (untilMs - t)) / MS_PER_HOUR);
-      t = untilMs;
-    }
-  };
-  let held: BatteryState | null = null;
-  for (const s of states) {
-    if (held !== null) count(held, s.sampledAtMs);
-    held = s;
-    if (metric === 'storage' && s.sampledAtMs >= range.fromMs) {
-      sums.set(windowStart(s.sampledAtMs, windowMs), s.charge);
-    }
-  }
-  if (held !== null) count(held, range.toMs);
-  const windows = [...sums].map(([startMs, value]) => ({ startMs, value })).sort((a, b) => a.startMs - b.startMs);
-  return windows.slice(-range.limit);
-}
-
-const windowStart = (atMs: EpochMs, windowMs: number): EpochMs => Math.floor(atMs / windowMs) * windowMs;

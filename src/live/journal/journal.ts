@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -15,7 +14,8 @@ import {
   type StoredReply,
   SUBJECTS_MAX,
 } from '../../ports/journal.ts';
-import { JournalError, messageOf } from './errors.ts';
+import { damaged, JournalError, messageOf } from './errors.ts';
+import { makeFolder } from './folder.ts';
 import { type Lock, lockFolder } from './lock.ts';
 import { markFile } from './mark.ts';
 import type { FromWriter, ToWriter, WriterSetUp } from './protocol.ts';
@@ -72,8 +72,8 @@ export async function openJournal(options: JournalOptions): Promise<LiveJournal>
   const dir = resolve(options.dir);
   const mark = markFile(dir, options.highWaterDir);
   try {
-    mkdirSync(dir, { recursive: true });
-    mkdirSync(dirname(mark), { recursive: true });
+    makeFolder(dir);
+    makeFolder(dirname(mark));
   } catch (e) {
     throw new JournalError('read-only', { file: dir, place: 'the folder', what: messageOf(e) });
   }
@@ -127,6 +127,8 @@ interface Parts {
 export class LiveJournal implements Journal {
   /** What is to be known about the start, in words: entries beyond the mark, snapshots that were passed over. */
   readonly notes: readonly string[];
+  /** Resolves when the disk failed, with file and reason: nothing is written any more, and only a new start ends that. */
+  readonly failed: Promise<JournalError>;
   readonly #options: JournalOptions;
   readonly #lock: Lock;
   readonly #worker: Worker;
@@ -135,6 +137,7 @@ export class LiveJournal implements Journal {
   #snapshot: SnapshotHead | null;
   #lastSeq: number;
   #health: JournalHealth = { kind: 'ok' };
+  #damage: string | null = null;
   #queue: Waiting[] = [];
   #queueOctets = 0;
   #isOver = false;
@@ -142,7 +145,10 @@ export class LiveJournal implements Journal {
   #pumpSoon = false;
   #closing: Promise<void> | null = null;
   #closed: (() => void) | null = null;
+  /** The writer is gone. */
+  #hasEnded = false;
   #idle: (() => void)[] = [];
+  #fail: (error: JournalError) => void = () => {};
 
   constructor(options: JournalOptions, { lock, worker, opened }: Parts) {
     this.#options = options;
@@ -153,6 +159,9 @@ export class LiveJournal implements Journal {
     this.#snapshot = opened.snapshot;
     this.#lastSeq = opened.lastSeq;
     this.notes = opened.notes;
+    this.failed = new Promise((fail) => {
+      this.#fail = fail;
+    });
     worker.on('message', (message: FromWriter) => this.#hear(message));
     worker.on('error', (e) => this.#trouble('failed', `the journal's writer ended: ${messageOf(e)}`));
     worker.on('exit', () => this.#ended());
@@ -188,6 +197,10 @@ export class LiveJournal implements Journal {
     return this.#health;
   }
 
+  damage(): string | null {
+    return this.#damage;
+  }
+
   pending(): number {
     return this.#queue.length + this.#underWay.length;
   }
@@ -217,7 +230,7 @@ export class LiveJournal implements Journal {
   }
 
   /**
-   * @param plants  plain JSON values that nobody changes any more
+   * @param plants  plain JSON values that nobody changes any more, with lists or iterables in them
    * @param seq     the last entry that is in them; it may still be on its way to the disk
    * @throws JournalError 'failed' when that entry did not get there, and what writing a file throws
    */
@@ -249,9 +262,15 @@ export class LiveJournal implements Journal {
     const closed = new Promise<void>((done) => {
       this.#closed = done;
     });
-    this.#reader.close();
-    this.#post({ kind: 'close' });
-    await closed;
+    // SQLite copies the log when the last connection closes that may write. After a failure nothing is to be copied: this
+    // one, which only reads, goes last.
+    const isWell = this.#health.kind !== 'failed';
+    if (isWell) this.#reader.close();
+    if (!this.#hasEnded) {
+      this.#post({ kind: 'close' });
+      await closed;
+    }
+    if (!isWell) this.#reader.close();
     this.#lock.release();
     // The thread has closed its port; one turn lets it end by itself.
     await setImmediate();
@@ -291,6 +310,9 @@ export class LiveJournal implements Journal {
       case 'refused':
       case 'trouble':
         return this.#trouble(message.reason, message.why, message.kind === 'refused');
+      case 'damage':
+        this.#damage = damaged(message.damage).message;
+        return;
       case 'well':
         this.#health = { kind: 'ok' };
         return;
@@ -320,6 +342,9 @@ export class LiveJournal implements Journal {
   #trouble(reason: JournalTrouble, why: string, withGroup = true): void {
     const known = this.#health.kind === reason ? this.#health.sinceMs : this.#nowMs();
     this.#health = { kind: reason, why, sinceMs: known };
+    if (reason === 'failed') {
+      this.#fail(new JournalError('failed', { file: this.#options.dir, place: 'its disk', what: why }));
+    }
     const gone = withGroup ? [...this.#underWay, ...this.#queue] : this.#queue;
     if (withGroup) this.#underWay = [];
     this.#queue = [];
@@ -335,6 +360,7 @@ export class LiveJournal implements Journal {
   }
 
   #ended(): void {
+    this.#hasEnded = true;
     if (this.#closed === null) this.#trouble('failed', "the journal's writer ended");
     else this.#closed();
   }

@@ -2,6 +2,7 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, w
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { damaged } from './errors.ts';
+import { syncFolder } from './folder.ts';
 
 /**
  * The high-water mark: how far the journal is known to reach, in another folder. SQLite does not notice a WAL that was
@@ -43,12 +44,7 @@ export function writeMarkNow(file: string, mark: Mark): void {
     closeSync(fd);
   }
   renameSync(fresh, file);
-  const folder = openSync(dirname(file), 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+  syncFolder(dirname(file));
 }
 
 /** The same without holding up the caller's thread. */

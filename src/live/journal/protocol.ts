@@ -1,5 +1,5 @@
 import type { EpochMs } from '../../domain/units.ts';
-import type { JournalErrorKind } from './errors.ts';
+import type { Damage, JournalErrorKind } from './errors.ts';
 import type { SnapshotHead } from './snapshotFile.ts';
 import type { GroupEntry, Trouble } from './writer.ts';
 
@@ -34,6 +34,8 @@ export type FromWriter =
   | ({ readonly kind: 'refused' } & Trouble)
   /** Trouble outside of a group: at a checkpoint, or with the high-water mark. */
   | ({ readonly kind: 'trouble' } & Trouble)
+  /** What is older than the newest snapshot is not as it was written. */
+  | { readonly kind: 'damage'; readonly damage: Damage }
   /** There is room again. */
   | { readonly kind: 'well' }
   | { readonly kind: 'closed' };

@@ -24,14 +24,14 @@ export class JournalReader {
   }
 
   /** Rows from a sequence number on, unchecked, a page at a time. @throws JournalError when SQLite finds damage */
-  *rows(fromSeq: number): Generator<Row> {
+  *rows(fromSeq: number, pageRows = PAGE_ROWS): Generator<Row> {
     let next = fromSeq;
     for (;;) {
-      const sql = `SELECT ${ENTRY_COLUMNS} FROM entry e WHERE e.seq >= ? ORDER BY e.seq LIMIT ${PAGE_ROWS}`;
+      const sql = `SELECT ${ENTRY_COLUMNS} FROM entry e WHERE e.seq >= ? ORDER BY e.seq LIMIT ${pageRows}`;
       const page = this.#rows(sql, next).map(entryRow);
       yield* page;
       const last = page.at(-1);
-      if (last === undefined || page.length < PAGE_ROWS) return;
+      if (last === undefined || page.length < pageRows) return;
       if (last.seq < next) throw damaged({ file: this.#file, place: `entry ${next}`, what: 'the entries lead back' });
       next = last.seq + 1;
     }

@@ -4,6 +4,7 @@ import { faultOf, GENESIS } from './chain.ts';
 import { damaged, messageOf } from './errors.ts';
 import { type Mark, readMark } from './mark.ts';
 import { JournalReader } from './reader.ts';
+import { hasNoTable } from './schema.ts';
 import { newestSnapshot, type SnapshotHead } from './snapshotFile.ts';
 import { walDamage } from './walFile.ts';
 
@@ -28,6 +29,7 @@ export function recover(paths: { readonly dir: string; readonly markFile: string
   const mark = readMark(paths.markFile);
   const octets = existsSync(file) ? statSync(file).size : 0;
   if (octets === 0) return recoverNothing(file, paths.markFile, mark);
+  if (mark === null && isUnbegun(file, octets)) return NOTHING;
   const reader = new JournalReader(file);
   try {
     const hashAt = (seq: number): string | null => reader.hashAt(seq);
@@ -50,7 +52,17 @@ function recoverNothing(file: string, marked: string, mark: Mark | null): Recove
   if (walOctets > 0) {
     throw damaged({ file, place: 'octet 0', what: `nothing is here, and ${walOctets} octets wait in its -wal` });
   }
-  return { last: { seq: 0, hash: GENESIS }, snapshot: null, notes: [] };
+  return NOTHING;
+}
+
+const NOTHING: Recovered = { last: { seq: 0, hash: GENESIS }, snapshot: null, notes: [] };
+const FIRST_PAGE = 4_096;
+
+/** A first start that ended before its tables were on the disk, which is before there is a mark. A table has its own page. */
+function isUnbegun(file: string, octets: number): boolean {
+  if (octets > FIRST_PAGE) return false;
+  const wal = `${file}-wal`;
+  return !existsSync(wal) || statSync(wal).size === 0 || hasNoTable(file);
 }
 
 function walk(reader: JournalReader, file: string, from: Mark): Mark {

@@ -63,7 +63,7 @@ function create(db: Db): void {
  * @throws JournalError of kind 'format' or 'damaged'
  */
 export function openForReading(file: string): Db {
-  const db = opened(`${pathToFileURL(file).href}?mode=ro`, file);
+  const db = opened(forReading(file), file);
   try {
     checkFormat(db, file);
     return db;
@@ -72,6 +72,21 @@ export function openForReading(file: string): Db {
     throw asJournalError(e, file);
   }
 }
+
+/** Whether a database that can be read has nothing in it yet. */
+export function hasNoTable(file: string): boolean {
+  const db = opened(forReading(file), file);
+  try {
+    const [row] = rowsOf(db, 'SELECT count(*) FROM sqlite_schema');
+    return row?.[0] === 0;
+  } catch (e) {
+    throw asJournalError(e, file);
+  } finally {
+    db.close();
+  }
+}
+
+const forReading = (file: string): string => `${pathToFileURL(file).href}?mode=ro`;
 
 function opened(name: string, file: string): Db {
   try {

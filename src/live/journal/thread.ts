@@ -4,6 +4,7 @@ import { JournalError } from './errors.ts';
 import { MARK_LATE_MS, type Mark, writeMark, writeMarkNow } from './mark.ts';
 import type { FromWriter, ToWriter, WriterSetUp } from './protocol.ts';
 import { databaseFile, recover } from './recover.ts';
+import { Reread } from './reread.ts';
 import { asJournalError } from './schema.ts';
 import { JournalWriter, type Trouble, troubleOf } from './writer.ts';
 
@@ -12,6 +13,9 @@ import { JournalWriter, type Trouble, troubleOf } from './writer.ts';
  * disk. After each group it answers first and copies the WAL afterwards.
  */
 const PROBE_MS = 250;
+/** What the start did not read is read afterwards, so many times slower than it could be, and never for long at once. */
+const REREAD_SLOWER = 20;
+const REREAD_PAUSE_MS_MIN = 10;
 
 const inodeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.ino ?? 0;
 
@@ -26,6 +30,8 @@ class WriterThread {
   #markTimer: NodeJS.Timeout | null = null;
   #marking: Promise<void> = Promise.resolve();
   #probeTimer: NodeJS.Timeout | null = null;
+  #reread: Reread | null = null;
+  #rereadTimer: NodeJS.Timeout | null = null;
 
   constructor(port: NonNullable<typeof parentPort>, { dir, markFile, build }: WriterSetUp) {
     this.#port = port;
@@ -38,6 +44,28 @@ class WriterThread {
     this.#marked = last;
     this.#say({ kind: 'opened', lastSeq: last.seq, snapshot, notes });
     port.on('message', (message: ToWriter) => void this.#hear(message));
+    if (snapshot === null) return;
+    this.#reread = new Reread(this.#file, snapshot);
+    this.#rereadTimer = setTimeout(() => this.#rereadOn(), REREAD_PAUSE_MS_MIN);
+  }
+
+  #rereadOn(): void {
+    const began = performance.now();
+    const found = this.#reread?.step() ?? 'done';
+    if (found === 'more') {
+      const pauseMs = Math.max(REREAD_PAUSE_MS_MIN, REREAD_SLOWER * (performance.now() - began));
+      this.#rereadTimer = setTimeout(() => this.#rereadOn(), pauseMs);
+      return;
+    }
+    this.#endReread();
+    if (found !== 'done') this.#say({ kind: 'damage', damage: found });
+  }
+
+  #endReread(): void {
+    if (this.#rereadTimer !== null) clearTimeout(this.#rereadTimer);
+    this.#rereadTimer = null;
+    this.#reread?.close();
+    this.#reread = null;
   }
 
   #say(message: FromWriter): void {
@@ -96,6 +124,7 @@ class WriterThread {
   async #close(): Promise<void> {
     if (this.#markTimer !== null) clearTimeout(this.#markTimer);
     if (this.#probeTimer !== null) clearTimeout(this.#probeTimer);
+    this.#endReread();
     await this.#mark();
     try {
       this.#writer.close();

@@ -14,8 +14,8 @@ import type { Damage } from './errors.ts';
  * same salts behind a wrong frame mean that what stood there was on the disk once: damage. With one or none it may have
  * been torn, and the high-water mark decides.
  */
-const HEADER = 32;
-const FRAME_HEADER = 24;
+export const HEADER = 32;
+export const FRAME_HEADER = 24;
 const MAGIC_LITTLE = 0x377f0682;
 const MAGIC_BIG = 0x377f0683;
 

@@ -5,13 +5,14 @@ import { crcOf, hashOf, sealedText } from './chain.ts';
 import { codeOf, messageOf } from './errors.ts';
 import type { Mark } from './mark.ts';
 import { type Db, openForWriting, rowsOf } from './schema.ts';
+import { cutRefused } from './walIndex.ts';
 
 /**
  * Writes groups of entries, one transaction each, on the thread it is called on. What a failing disk means:
  *   no room            nothing of the group is there, reading goes on, and the next group may find room again ('full');
  *   a sync that failed the kernel may have dropped what it could not write and say "done" to the next sync, so there is
- *                      no next one: nothing is written any more ('failed'). Whether the last group is found at the next
- *                      start is open; it was not acknowledged;
+ *                      no next one: nothing is written any more ('failed'). The group stands whole in the log by then and
+ *                      would be found at the next start, so it is cut off it;
  *   a file or a file system that cannot be written: the same, under its own name ('read-only').
  */
 export interface GroupEntry {
@@ -60,6 +61,7 @@ const SQL = {
 type Statement = Database.Statement<unknown[]>;
 
 export class JournalWriter {
+  readonly #file: string;
   readonly #db: Db;
   readonly #statements: Readonly<Record<keyof typeof SQL, Statement>>;
   #last: Mark;
@@ -68,6 +70,7 @@ export class JournalWriter {
 
   /** @param last  the last entry, as recovery found it */
   constructor(file: string, last: Mark) {
+    this.#file = file;
     this.#db = openForWriting(file);
     this.#last = last;
     const make = (name: keyof typeof SQL): Statement => this.#db.prepare<unknown[]>(SQL[name]);
@@ -100,7 +103,7 @@ export class JournalWriter {
       this.#walPages += PAGES_PER_GROUP + entries.length + octets / PAGE;
     } catch (e) {
       this.#last = before;
-      return { kind: 'refused', ...this.#failed(e) };
+      return { kind: 'refused', ...this.#withoutGroup(this.#failed(e)) };
     }
     this.#trouble = null;
     return { kind: 'written', firstSeq: before.seq + 1 };
@@ -145,7 +148,7 @@ export class JournalWriter {
     }
   }
 
-  /** Empties the WAL into the database and closes it. */
+  /** Empties the WAL into the database and closes it; after a failure what is on the disk is left as it is. */
   close(): void {
     if (this.#trouble === null) rowsOf(this.#db, 'PRAGMA wal_checkpoint(TRUNCATE)');
     this.#db.close();
@@ -177,13 +180,21 @@ export class JournalWriter {
     return this.#trouble === null || this.#trouble.reason === 'full' ? null : this.#trouble;
   }
 
+  /** Nobody was told of the group, so no later start may find it. */
+  #withoutGroup(trouble: Trouble): Trouble {
+    if (trouble.reason !== 'failed') return trouble;
+    const left = cutRefused(this.#file);
+    return left === null ? trouble : { ...trouble, why: `${trouble.why}; ${left}` };
+  }
+
   #failed(e: unknown): Trouble {
     try {
       this.#db.exec('ROLLBACK');
     } catch {
       // SQLite has rolled back by itself.
     }
-    const trouble = troubleOf(e);
+    const { reason, why } = troubleOf(e);
+    const trouble = { reason, why: `${this.#file}: ${why}` };
     this.#trouble = trouble;
     return trouble;
   }

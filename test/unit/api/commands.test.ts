@@ -193,3 +193,46 @@ describe('a batch', () => {
     expect((await batch({ tag: 'nobody', command: charge })).status).toBe(404);
   });
 });
+
+describe('the reserve of a battery', () => {
+  const setReserve = (body: object): Promise<Reply> =>
+    api.post('/v1/commands/battery/set-reserve', body, { key: tenant.key });
+
+  test('is set on the path that Texture has, stands beside an operating mode, and is listed with the device', async () => {
+    const deviceId = api.device(tenant.workspaceId);
+    const mode = await command(deviceId, { operatingMode: 'charge' });
+    const made = await setReserve({ deviceId, input: { chargePercentage: 30 } });
+    expect(made.status).toBe(202);
+    expect(made.body).toMatchObject({
+      status: 'sent',
+      deviceId,
+      command: { slug: 'battery:set-reserve', input: { chargePercentage: 30 } },
+      endsAt: null,
+    });
+    expect((await get(`/v1/commands/${made.body.id}`)).body).toEqual(made.body);
+    expect((await get(`/v1/commands/${mode.body.id}`)).body.status).toBe('sent');
+    const { body } = await get(`/v1/devices/${deviceId}/commands`);
+    expect(body.data.map((c: { id: string }) => c.id)).toEqual([made.body.id, mode.body.id]);
+    const slugs = (await get(`/v1/devices/${deviceId}`)).body.availableCommands.map((c: { slug: string }) => c.slug);
+    expect(slugs).toEqual(['battery:set-operating-mode', 'battery:set-reserve']);
+    const gone = await api.request('DELETE', `/v1/commands/${made.body.id}`, { key: tenant.key });
+    expect([gone.status, gone.body.status]).toEqual([200, 'cancelled']);
+  });
+
+  test('is a percentage of a battery, and nothing else', async () => {
+    const deviceId = api.device(tenant.workspaceId);
+    const bad = [{}, { chargePercentage: '30' }, { chargePercentage: 101 }, { chargePercentage: 30, powerW: 1 }];
+    for (const input of bad) expect((await setReserve({ deviceId, input })).status).toBe(400);
+    expect((await setReserve({ deviceId: 'dev_x', input: { chargePercentage: 30 } })).status).toBe(404);
+  });
+
+  test('goes to all batteries with a tag; a site without a safety configuration is left out and named', async () => {
+    const home = api.device(tenant.workspaceId, { tags: ['all'] });
+    const site = api.device(tenant.workspaceId, { oem: 'dnp3', tags: ['all'] });
+    const order = { slug: 'battery:set-reserve', input: { chargePercentage: 40 } };
+    const made = await api.post('/v1/batch-commands', { tag: 'all', command: order }, { key: tenant.key });
+    expect(made.status).toBe(202);
+    expect(made.body.commands.map((c: { deviceId: string }) => c.deviceId)).toEqual([home]);
+    expect(made.body.skipped).toEqual([{ deviceId: site, reason: expect.stringContaining('no safety configuration') }]);
+  });
+});

@@ -82,6 +82,7 @@ function bodyOf({ method, path }: Operation, ids: Seed): unknown {
     'PUT /v1/devices/{deviceId}/tags': { tags: ['a', 'north'] },
     'POST /v1/commands': { deviceId, input },
     'POST /v1/commands/battery/set-operating-mode': { deviceId, input },
+    'POST /v1/commands/battery/set-reserve': { deviceId, input: { chargePercentage: 30 } },
     'POST /v1/commands/charger/set-operating-mode': {
       deviceId: chargerId,
       input: { operatingMode: 'stop-charging' },

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
+import type { OutboxEvent } from '../../../src/domain/destination.ts';
 import { type ApiBench, openApi, type Tenant } from '../../helpers/apiBench.ts';
 
 let api: ApiBench;
@@ -69,7 +70,7 @@ async function say(client: Client, frame: unknown): Promise<void> {
 
 const subscribe = (client: Client, topics: readonly string[]) => say(client, { type: 'subscribe', topics });
 
-const event = (over: object = {}) => ({
+const event = (over: Partial<OutboxEvent> = {}): OutboxEvent => ({
   seq: 7,
   index: 0,
   workspaceId: tenant.workspaceId,

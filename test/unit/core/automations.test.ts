@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AutomationFact } from '../../../src/domain/automation.ts';
 import { Bench, batteryState, HOUR, MIN, PROGRAM, T0, ZONE } from '../../helpers/coreBench.ts';
-import { automation, CHARGE, commands, DISCHARGE, iso, rule } from '../../helpers/ruleBench.ts';
+import { automation, CHARGE, commands, DISCHARGE, iso, rule, toBattery } from '../../helpers/ruleBench.ts';
 
 const soc = (b: Bench, id: string, chargePercentage: number) => b.observe(id, { chargePercentage });
 const triggered = (b: Bench) => b.factsOf('automation.triggered');
@@ -160,7 +160,11 @@ describe('an automation on telemetry', () => {
 describe('an automation on prices', () => {
   test('fires when the price that holds crosses the value, not for what is not known', () => {
     const b = bench();
-    automation(b, { when: PRICE, target: ALL_HOME, action: { kind: 'command', input: DISCHARGE, durationMs: HOUR } });
+    automation(b, {
+      when: PRICE,
+      target: ALL_HOME,
+      action: { kind: 'command', command: toBattery(DISCHARGE), durationMs: HOUR },
+    });
     prices(b, [50, 150, 160, null, 150, 50, 150]);
     b.advance(8 * HOUR);
     expect(b.facts.flatMap(({ fact, atMs }) => (fact.type === 'automation.triggered' ? [iso(atMs)] : []))).toEqual([
@@ -199,7 +203,7 @@ describe('an automation on prices', () => {
     automation(b, {
       when: PRICE,
       target: ALL_HOME,
-      action: { kind: 'command', input: { ...DISCHARGE, powerW: 99_000 }, durationMs: HOUR },
+      action: { kind: 'command', command: toBattery({ ...DISCHARGE, powerW: 99_000 }), durationMs: HOUR },
     });
     prices(b, [150]);
     expect(suppressed(b)).toEqual(["e: powerW 99000 is over the device's 5000 W"]);
@@ -331,7 +335,7 @@ describe('limits', () => {
     const pair = (comparison: 'above' | 'below', input: typeof CHARGE) =>
       automation(b, {
         when: low({ metric: 'chargeRate', comparison, value: 0, hysteresis: 0 }),
-        action: { kind: 'command', input, durationMs: 4 * HOUR },
+        action: { kind: 'command', command: toBattery(input), durationMs: 4 * HOUR },
         cooldownMs: 5 * MIN,
       });
     pair('above', CHARGE);
@@ -363,7 +367,7 @@ describe('limits', () => {
     automation(b, { when: low({ metric: 'chargePercent', value: 120 }), cooldownMs: MIN });
     expect(why(b)?.split('\n')).toEqual([
       'automation: cooldownMs: found 60000, expected whole milliseconds from 300000 (5 minutes) to 30 days.',
-      'automation: when.metric: found "chargePercent", expected one of chargePercentage, chargeRate, gridPower, backupReserve. Did you mean "chargePercentage"?',
+      'automation: when.metric: found "chargePercent", expected one of chargePercentage, backupReserve, chargeLimit, chargeRate, gridPower, power, exportLimit, chargerWattage, ambientTemperature, heatTarget, coolTarget, range. Did you mean "chargePercentage"?',
     ]);
     automation(b, { when: low({ value: 120 }) });
     expect(why(b)).toBe('automation: when.value: found 120, expected 0 to 100 %.');

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { deviceOf } from '../../../src/core/anyDevice.ts';
 import { membersOf } from '../../../src/core/groups.ts';
 import { distanceM, type GroupRule } from '../../../src/domain/group.ts';
 import { Bench, ZONE } from '../../helpers/coreBench.ts';
@@ -26,7 +27,7 @@ function group(b: Bench, rule: GroupRule, name = 'g'): string {
   return made?.type === 'group.saved' ? made.groupId : '';
 }
 
-const ids = (b: Bench, groupId: string) => membersOf(b.core.state, groupId).map((d) => d.device.deviceId);
+const ids = (b: Bench, groupId: string) => membersOf(b.core.state, groupId).map((d) => deviceOf(d).deviceId);
 const why = (b: Bench) => b.refusals.at(-1)?.why;
 
 describe('a group', () => {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { ModeOrder } from '../../../src/domain/order.ts';
 import { preview } from '../../../src/domain/schedule.ts';
 import { Bench, HOUR, MIN, T0 } from '../../helpers/coreBench.ts';
-import { CHARGE, commands, cron, EVERY_DAY, iso, modes, schedule } from '../../helpers/ruleBench.ts';
+import { CHARGE, commands, cron, EVERY_DAY, iso, mode, modes, schedule } from '../../helpers/ruleBench.ts';
 
 const DAY = 24 * HOUR;
 const why = (b: Bench) => b.refusals.at(-1)?.why;
@@ -87,7 +88,9 @@ describe('who gives way', () => {
   test('the mode of a device comes back when the dispatch that held it at the edge is over', () => {
     const b = new Bench();
     b.device('enphase', 'e');
-    modes(b, 'e', [{ daysOfWeek: EVERY_DAY, startTime: '16:00', endTime: '20:00', deviceOperatingMode: 'charge' }]);
+    modes(b, 'e', [
+      { daysOfWeek: EVERY_DAY, startTime: '16:00', endTime: '20:00', deviceOperatingMode: mode('charge') },
+    ]);
     b.event(3_000, { inMs: 30 * MIN, forMs: HOUR });
     b.run(b.nowMs + 3 * HOUR);
     expect(commands(b, 'e').filter((c) => c.startsWith('charge'))).toEqual(['charge 2024-07-10T23:30 210 min']);
@@ -134,7 +137,7 @@ describe('a schedule is refused with the place, the value and what was expected'
     schedule(b, { timing: cron('0 17 * * *'), input: { ...CHARGE, powerW: 99_999 } });
     expect(why(b)).toContain('powerW 99999');
     schedule(b, { timing: cron('0 17 * * *'), durationMs: 8 * DAY });
-    expect(why(b)).toContain('command.durationMs');
+    expect(why(b)).toContain('schedule: durationMs: found 691200000');
   });
 
   test('rules that overlap, across midnight and across the week too, and no rule', () => {
@@ -195,7 +198,7 @@ test('the preview names the firings to come', () => {
     '2024-07-13T00:00',
     '2024-07-14T00:00',
   ]);
-  expect(two?.map((f) => `${f.mode} ${iso(f.atMs)}`)).toEqual([
+  expect(two?.map((f) => `${(f.command as ModeOrder).input.operatingMode} ${iso(f.atMs)}`)).toEqual([
     'discharge 2024-07-10T23:00',
     'reset 2024-07-11T04:00',
     'discharge 2024-07-11T23:00',

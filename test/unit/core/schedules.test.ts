@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { LATE_MS_MAX } from '../../../src/core/schedules.ts';
 import { preview } from '../../../src/domain/schedule.ts';
 import { Bench, HOUR, MIN, T0 } from '../../helpers/coreBench.ts';
-import { commands, cron, EVERY_DAY, fired, iso, modes, schedule } from '../../helpers/ruleBench.ts';
+import { commands, cron, EVERY_DAY, fired, iso, mode, modes, schedule } from '../../helpers/ruleBench.ts';
 
 const DAY = 24 * HOUR;
 
@@ -250,7 +250,7 @@ describe('the modes of a device', () => {
     b.device('tesla', 'e');
     const id = modes(b, 'e', [
       ...EVENING,
-      { daysOfWeek: EVERY_DAY, startTime: '21:00', endTime: '23:00', deviceOperatingMode: 'charge' },
+      { daysOfWeek: EVERY_DAY, startTime: '21:00', endTime: '23:00', deviceOperatingMode: mode('charge') },
     ]);
     b.advance(10 * HOUR);
     expect(b.factsOf('schedule.fired').map((f) => [f.edge, iso(f.dueMs)])).toEqual([
@@ -271,7 +271,7 @@ describe('the modes of a device', () => {
     b.device('tesla', 'e');
     modes(b, 'e', [
       ...EVENING,
-      { daysOfWeek: EVERY_DAY, startTime: '21:00', endTime: '23:00', deviceOperatingMode: 'charge' },
+      { daysOfWeek: EVERY_DAY, startTime: '21:00', endTime: '23:00', deviceOperatingMode: mode('charge') },
     ]);
     b.advance(7 * HOUR);
     expect(b.jobs('e').map((j) => (j.kind === 'control' ? j.mode : j.kind))).toEqual(['discharge', 'charge']);
@@ -280,7 +280,7 @@ describe('the modes of a device', () => {
   test('hold longer than the maker takes at once: the rest follows', () => {
     const b = new Bench();
     b.device('tesla', 'e');
-    modes(b, 'e', [{ daysOfWeek: EVERY_DAY, startTime: '16:00', endTime: '23:00', deviceOperatingMode: 'idle' }]);
+    modes(b, 'e', [{ daysOfWeek: EVERY_DAY, startTime: '16:00', endTime: '23:00', deviceOperatingMode: mode('idle') }]);
     b.advance(9 * HOUR);
     expect(commands(b, 'e')).toEqual([
       'idle 2024-07-10T23:00 300 min',

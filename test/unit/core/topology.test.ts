@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { feederLoadingOf, loadingOf } from '../../../src/core/topology.ts';
-import { activeLimitW, loadingOfFlows, type SiteFlow, type Transformer } from '../../../src/domain/topology.ts';
+import { activeLimitW, loadingOfFlows, NO_DEVICES, type SiteFlow, type Transformer } from '../../../src/domain/topology.ts';
 import { Bench, HOUR, MIN } from '../../helpers/coreBench.ts';
 
 const flow = (importW: number | null, importVar: number | null = null): SiteFlow => ({
@@ -8,6 +8,8 @@ const flow = (importW: number | null, importVar: number | null = null): SiteFlow
   importW,
   importVar,
   atMs: 0,
+  isWhole: importW !== null,
+  devices: NO_DEVICES,
 });
 
 const transformer = (b: Bench, deviceIds: readonly string[], over: Partial<Transformer> = {}) =>

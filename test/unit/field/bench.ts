@@ -2,7 +2,8 @@ import type { PlantChange, RtacConfig } from '../../../simulators/rtac/config.ts
 import { createRtac, type Rtac } from '../../../simulators/rtac/rtac.ts';
 import { type PointsMapConfig, STANDARD_MAP } from '../../../src/domain/pointsMap.ts';
 import type { Approval, SiteSafety } from '../../../src/domain/safety.ts';
-import { type ConnectorConfig, FieldConnector } from '../../../src/field/connector.ts';
+import type { ConnectorConfig } from '../../../src/field/config.ts';
+import { FieldConnector } from '../../../src/field/connector.ts';
 import type { Scheduler } from '../../../src/ports/clock.ts';
 import type { FieldEvent } from '../../../src/ports/field.ts';
 

@@ -380,3 +380,88 @@ describe('connector and simulated site', () => {
     expect(last?.site?.alarmsUnknown).toEqual(['soc-at-maximum', 'soc-too-high', 'soc-too-low', 'soc-depleted']);
   });
 });
+
+describe('the reserve of a site', () => {
+  const reserve = (bench: Bench, jobId: string, reservePct: number): void => {
+    bench.connector.submit({ kind: 'reserve', jobId, reservePct, notAfterMs: bench.nowMs + 60_000 }, bench.nowMs);
+    bench.pump();
+  };
+
+  test('is AO100, selected and operated once, and the site shows it', () => {
+    const bench = new Bench();
+    bench.connect();
+    bench.run(1_000);
+    reserve(bench, 'job', 42.5);
+    bench.run(30_000);
+    expect(bench.intents).toEqual(['reserve 42.5 %']);
+    expect(bench.replies()).toEqual(['job operated']);
+    expect(bench.lastState()?.state.backupReserve).toBe(42.5);
+  });
+
+  test('leaves a setpoint alone, and the setpoint it', () => {
+    const bench = new Bench();
+    bench.connect();
+    bench.run(1_000);
+    bench.setpoint('power', 500_000, 10);
+    bench.run(20_000);
+    reserve(bench, 'job', 30);
+    bench.run(60_000);
+    expect(bench.replies()).toEqual(['power operated', 'job operated']);
+    expect(bench.rtac.plant).toMatchObject({ state: 'following', powerW: 500_000 });
+    expect(bench.lastState()?.state.backupReserve).toBe(30);
+  });
+
+  test.each([
+    ['a safety configuration', { safety: null }, /no safety configuration/],
+    ['an approval', { approvals: [] }, /no valid approval/],
+    ['an approval in force', { approvals: [{ ...APPROVAL, untilMs: APPROVAL.fromMs + 1 }] }, /no valid approval/],
+  ])('is refused at once without %s, and nothing leaves', (_, part, why) => {
+    const bench = new Bench(part);
+    bench.run(1_000);
+    reserve(bench, 'job', 30);
+    expect(bench.replies()).toEqual([expect.stringMatching(why)]);
+    bench.connect();
+    bench.run(60_000);
+    expect(bench.replies()).toEqual([expect.stringMatching(why)]);
+    expect(bench.intents).toEqual([]);
+  });
+
+  test('waits for the link until its time is over, and a newer one takes the place of one that waits', () => {
+    const bench = new Bench();
+    reserve(bench, 'one', 30);
+    reserve(bench, 'two', 31);
+    bench.run(61_000);
+    expect(bench.replies()).toEqual([
+      'one refused: replaced by a newer reserve',
+      'two refused: its time had passed before it could be sent',
+    ]);
+    reserve(bench, 'three', 32);
+    bench.connect();
+    bench.run(10_000);
+    expect(bench.replies().at(-1)).toBe('three operated');
+  });
+
+  test('does not leave when its approval ended while it waited', () => {
+    const bench = new Bench();
+    reserve(bench, 'job', 30);
+    bench.connector.configure(SAFETY, [], bench.nowMs);
+    bench.connect();
+    bench.run(10_000);
+    expect(bench.replies()).toEqual([expect.stringMatching(/^job refused: no valid approval/)]);
+    expect(bench.intents).toEqual([]);
+  });
+
+  test('is not given to a site that is stopped, nor does one that waits come after the stop', () => {
+    const bench = new Bench();
+    reserve(bench, 'before', 30);
+    bench.connector.submit({ kind: 'emergency-stop', jobId: 'stop' }, bench.nowMs);
+    reserve(bench, 'after', 31);
+    bench.connect();
+    bench.run(30_000);
+    expect(bench.replies().filter((r) => !r.startsWith('stop'))).toEqual([
+      'before refused: the site is being stopped',
+      'after refused: the site was stopped and has not returned to service',
+    ]);
+    expect(bench.intents.filter((i) => i.startsWith('reserve'))).toEqual([]);
+  });
+});

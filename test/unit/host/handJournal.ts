@@ -4,6 +4,7 @@ import { snapshotOf } from '../../../src/core/snapshot.ts';
 import type { CoreState } from '../../../src/core/state.ts';
 import { canonicalJson } from '../../../src/domain/canonicalJson.ts';
 import type { Folded } from '../../../src/live/host/plant.ts';
+import { partsOf } from '../../../src/live/journal/snapshotFile.ts';
 import type { Scheduler, TimerHandle } from '../../../src/ports/clock.ts';
 import type {
   Appended,
@@ -29,6 +30,8 @@ export class HandJournal implements Journal {
   /** Counted on top of what waits. */
   ofOthers = 0;
   kept: { readonly seq: number; readonly text: string } | null = null;
+  /** What a reading in the background has found. */
+  bent: string | null = null;
   reads = 0;
   closed = 0;
 
@@ -65,6 +68,9 @@ export class HandJournal implements Journal {
   health(): JournalHealth {
     return { kind: 'ok' };
   }
+  damage(): string | null {
+    return this.bent;
+  }
   pending(): number {
     return this.waiting.length + this.ofOthers;
   }
@@ -85,9 +91,10 @@ export class HandJournal implements Journal {
     return this.kept === null ? null : { seq: this.kept.seq, plants: JSON.parse(this.kept.text) };
   }
   async writeSnapshot(plants: Readonly<Record<string, unknown>>, seq: number): Promise<void> {
-    const text = JSON.stringify(plants);
     while (seq > this.lastSeq() && seq <= this.lastSeq() + this.waiting.length) await turn();
     if (seq > this.lastSeq()) throw new Error(`there is no entry ${seq}`);
+    // Made late, as it is on a disk: by then the plants have gone on.
+    const [, text = ''] = [...partsOf({ seq, hash: '', build: '' }, plants)].join('').split('\n');
     this.kept = { seq, text };
   }
   async close(): Promise<void> {

@@ -110,6 +110,20 @@ describe('a host', () => {
     expect(rig.host.health().parts['plant/main']).toEqual({ ok: false, why: 'the queue is full' });
   });
 
+  test('damage below the snapshot degrades health with its place, and goes on', async () => {
+    const journal = new HandJournal();
+    const rig = await rigOn(journal, { startMs: T0 });
+    expect(rig.host.health()).toMatchObject({ status: 'ok' });
+    journal.bent = 'journal.db: entry 20: its check sum is wrong';
+    expect(rig.host.health()).toMatchObject({
+      status: 'degraded',
+      parts: { history: { ok: false, why: journal.bent } },
+    });
+    const made = put(rig.host, workspace('w1'));
+    await journal.write();
+    expect((await made).kind).toBe('done');
+  });
+
   test('there is no snapshot of a plant that is stalled while its entries wait', async () => {
     const journal = new HandJournal();
     const rig = await rigOn(journal, { startMs: T0, snapshotEvery: 1 });

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Metric } from '../../../src/api/service.ts';
 import type { BatteryState } from '../../../src/domain/battery.ts';
+import { type Metric, windowsOf } from '../../../src/domain/metric.ts';
 import { MS_PER_DAY, MS_PER_HOUR, MS_PER_MIN } from '../../../src/domain/units.ts';
-import { openTelemetry, type TelemetrySink, windowsOf } from '../../../src/live/host/telemetry.ts';
+import { openTelemetry, type TelemetrySink } from '../../../src/live/host/telemetry.ts';
 import type { RawPoint } from '../../../src/ports/field.ts';
 
 const H = MS_PER_HOUR;
@@ -33,10 +33,7 @@ const sample = (atMs: number, over: Partial<BatteryState> = {}): BatteryState =>
 const rate = (atMs: number, chargeRate: number): BatteryState => sample(atMs, { chargeRate });
 
 const windows = (metric: Metric, states: readonly BatteryState[], fromMs: number, toMs: number, windowMs = H) =>
-  windowsOf(states, { metric, range: { fromMs, toMs, limit: ALL }, windowMs }).map((w) => [
-    (w.startMs - T0) / MIN,
-    w.value,
-  ]);
+  windowsOf(states, { metric, range: { fromMs, toMs }, windowMs }).map((w) => [(w.startMs - T0) / MIN, w.value]);
 
 describe('windows over samples', () => {
   test('a power holds until the next sample and is split at the windows', () => {
@@ -95,10 +92,14 @@ describe('windows over samples', () => {
     ]);
   });
 
-  test('at the limit the newest windows are kept', () => {
-    const states = Array.from({ length: 5 }, (_, i) => rate(T0 + i * H, 1_000 * (i + 1)));
-    const range = { fromMs: T0, toMs: T0 + 5 * H, limit: 2 };
-    expect(windowsOf(states, { metric: 'discharged', range, windowMs: H }).map((w) => w.value)).toEqual([4_000, 5_000]);
+  test('how much of a window is known is told with it', () => {
+    const states = [rate(T0 + 15 * MIN, 1_000), rate(T0 + 120 * MIN, 1_000)];
+    const request = { metric: 'discharged', range: { fromMs: T0, toMs: T0 + 3 * H }, windowMs: H } as const;
+    expect(windowsOf(states, request).map((w) => [w.startMs - T0, w.value, w.knownMs / MIN])).toEqual([
+      [0, 750, 45],
+      [H, 250, 15],
+      [2 * H, 1_000, 60],
+    ]);
   });
 
   test('windows of any width sum to the same energy', () => {
@@ -112,7 +113,7 @@ describe('windows over samples', () => {
           atMs += min * MIN;
           return rate(atMs, kw * 60_000);
         });
-        const range = { fromMs: T0 + fromMin * MIN, toMs: atMs + 30 * MIN, limit: 100_000 };
+        const range = { fromMs: T0 + fromMin * MIN, toMs: atMs + 30 * MIN };
         const sum = (windowMs: number): number =>
           windowsOf(states, { metric: 'discharged', range, windowMs }).reduce((total, w) => total + w.value, 0);
         let byHand = 0;
@@ -226,16 +227,16 @@ describe('the telemetry file', () => {
 
   test('a sample before the range is taken into account', () => {
     store.addState('a', rate(T0 - 30 * MIN, 1_200));
-    const range = { fromMs: T0, toMs: T0 + H, limit: ALL };
+    const range = { fromMs: T0, toMs: T0 + H };
     expect(store.windows({ deviceIds: ['a'], metric: 'discharged', range, windowMs: H })).toEqual([
-      { deviceId: 'a', startMs: T0, value: 600 },
+      { deviceId: 'a', startMs: T0, value: 600, knownMs: 30 * MIN },
     ]);
   });
 
   test('windows over more samples than one reading holds are whole', () => {
     // A sample a second over 15 h: 54,000, of 3,600 W each.
     for (let n = 0; n < 15 * 3_600; n++) store.addState('a', rate(T0 + n * 1_000, 3_600));
-    const range = { fromMs: T0, toMs: T0 + 15 * H, limit: ALL };
+    const range = { fromMs: T0, toMs: T0 + 15 * H };
     const found = store.windows({ deviceIds: ['a', 'nobody'], metric: 'discharged', range, windowMs: H });
     expect(found).toHaveLength(15);
     for (const w of found) expect(w).toMatchObject({ deviceId: 'a', value: expect.closeTo(3_600, 6) });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { Agenda } from '../../../src/core/agenda.ts';
-import { restoreState, snapshotOf } from '../../../src/core/snapshot.ts';
+import { frozenSnapshotOf, restoreState, snapshotOf } from '../../../src/core/snapshot.ts';
 import { type CoreState, newState } from '../../../src/core/state.ts';
 import { InputError, InvariantError } from '../../../src/domain/errors.ts';
+import { writtenOf } from '../../helpers/frozen.ts';
 
 /** Puts something into a field by what kind of thing it is; a kind nobody thought of fails here. */
 function filled(value: unknown, name: string): unknown {
@@ -55,6 +56,12 @@ describe('a snapshot of the core', () => {
     expect(back).toStrictEqual(value);
     expect(Array.from(back as Iterable<unknown> & object, (x) => x)).toEqual(Array.from(value as never, (x) => x));
     expect(back).not.toStrictEqual(empty);
+  });
+
+  test.each(fieldsOf(newState()))('that is written later has the field %s as it was', (name, empty) => {
+    const state = { ...newState(), [name]: filled(empty, name) } as CoreState;
+    const expected = throughJson(snapshotOf(state));
+    expect(writtenOf(frozenSnapshotOf(state))).toEqual(expected);
   });
 
   test('has every field of the state, and no other', () => {

@@ -8,6 +8,7 @@ import { recover } from '../../../src/live/journal/recover.ts';
 import { verifyJournal } from '../../../src/live/journal/verify.ts';
 import { walDamage } from '../../../src/live/journal/walFile.ts';
 import { tempFolder } from '../../helpers/cli.ts';
+import { entry } from './entries.ts';
 import { asKilled, BUILD, changed, copyOf, fill, journalIn, sql } from './journals.ts';
 
 /**
@@ -241,6 +242,10 @@ describe('damage of what a start does not read', () => {
     flip(db(dir), placeOf(dir, 20) + 12);
     const again = await journalIn(dir);
     expect(again.snapshot()?.seq).toBe(90);
+    await expect
+      .poll(() => again.damage(), { timeout: 10_000, interval: 10 })
+      .toMatch(/journal\.db: entry 20: its check sum is wrong/);
+    expect((await again.append(entry(ENTRIES + 1))).kind).toBe('durable');
     expect(() => [...again.read(1)]).toThrow(/entry 20: its check sum is wrong/);
     expect(() => again.bySubject('event/evt-20', { beforeSeq: null, limit: 1 })).toThrow(/entry 20/);
     expect(verifyJournal(dir).damage).toMatchObject([{ place: 'entry 20' }]);

@@ -218,6 +218,7 @@ describe('the run', () => {
     expect(ledger).toEqual({
       intervals: 2,
       siteResidualMj: 14,
+      applianceResidualMj: 0,
       batteryResidualMj: 14,
       open: [
         { siteId: siteIdOf('a'), startMs: 0, siteMj: -7, batteryMj: -7 },
