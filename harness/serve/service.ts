@@ -6,7 +6,7 @@ import { inputError } from '../../src/domain/errors.ts';
 import { createApiTools, keysInFile } from '../../src/live/apiTools.ts';
 import { FieldLink } from '../../src/live/fieldLive.ts';
 import { Around, type CloudLink, type SiteLink } from '../../src/live/host/around.ts';
-import { type Host, openHost } from '../../src/live/host/host.ts';
+import { Host, REGISTRY } from '../../src/live/host/host.ts';
 import { openTelemetry, type TelemetrySink } from '../../src/live/host/telemetry.ts';
 import type { JournalError } from '../../src/live/journal/errors.ts';
 import { makeFolder } from '../../src/live/journal/folder.ts';
@@ -78,28 +78,28 @@ async function open(options: ServiceOptions, opened: Opened): Promise<RunningSer
     policy,
     post: new HttpPost({ policy }),
     ...paceOfWebhooks(config),
-    schedulerOf: (workspaceId) => hostOf().schedulerOf(workspaceId),
+    schedulerOf: (workspaceId) => host.schedulerOf(workspaceId),
     wallNowMs: () => Date.now(),
-    onBehind: () => hostOf().catchUp(),
+    onBehind: () => host.catchUp(),
   });
   opened.add(() => outbox.close());
-  let host: Host | null = null;
-  const hostOf = (): Host => {
-    if (host === null) throw new Error('the host is not there yet');
-    return host;
-  };
-  host = await openHost({
+  // The outbox asks the host for clocks as soon as the host begins.
+  const host: Host = new Host({
     journal,
     settings,
     telemetry,
     outbox,
     secrets,
-    outside: (plantId, lastMs) =>
-      plantId === 'main'
-        ? production({ ...options, config, clock, testClock: options.clock !== undefined, settings, telemetry })
-        : sandboxAround({ plantId, lastMs, settings, telemetry }),
+    outside: (plantId, lastMs) => {
+      if (plantId !== REGISTRY) return sandboxAround({ plantId, lastMs, settings, telemetry });
+      const testClock = options.clock !== undefined;
+      // A clock that was advanced is not the machine's.
+      if (testClock && lastMs !== null) clock.notBefore(lastMs);
+      return production({ ...options, config, clock, testClock, settings, telemetry });
+    },
   });
-  opened.add(() => hostOf().close());
+  opened.add(() => host.close());
+  await host.begin();
   const operatorKey = operatorKeyIn(inData('operator.key'));
   const tools = createApiTools({
     keys: await keysInFile(inData('signing-keys.json')),

@@ -33,7 +33,7 @@ export interface Route {
   readonly query?: z.ZodType;
   readonly body?: z.ZodType;
   readonly form?: true;
-  /** An answer that changes nothing needs no Idempotency-Key, though it is a POST. */
+  /** Takes no Idempotency-Key, though it is a POST: it changes nothing, or twice is as good as once. */
   readonly harmless?: true;
   readonly answers: Readonly<Record<number, { readonly means: string; readonly body: z.ZodType | null }>>;
   /** Beyond those that every route may give. */

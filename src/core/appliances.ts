@@ -17,7 +17,7 @@ import type { OemReply } from '../ports/oem.ts';
 import { endSilence } from './alerts.ts';
 import { type AnyEntry, anyDevice, anyStaleAfterMs, deviceOf, isBattery } from './anyDevice.ts';
 import { type ApplianceCommandEntry, bookOf, CANCEL, READ, verdictMs } from './applianceState.ts';
-import { isStart } from './charging.ts';
+import { mayStart } from './charging.ts';
 import { type BatchPlan, nextBatchId, type Obstacle } from './commands.ts';
 import { type Context, nextJobId } from './context.ts';
 import type { CoreInput, RefusalCode } from './input.ts';
@@ -157,14 +157,14 @@ function isKnownTo({ state }: Context, deviceId: string, setting: Setting): bool
   return entry !== undefined && knows(deviceOf(entry).kind, setting);
 }
 
-/** Which of these devices would overload what is above them, and why; only a start of charging can (promise S4). */
+/** Which of these devices would overload what is above them, and why; only what makes them charge can (promise S4). */
 function withoutRoom(
   ctx: Context,
   { setting, startMs, endMs }: Pick<ApplianceOrder, 'setting' | 'startMs' | 'endMs'>,
   deviceIds: readonly string[],
 ): ReadonlyMap<string, string> {
-  if (!isStart(setting)) return new Map();
-  return startsUnderLimits(ctx, { deviceIds, window: { startMs, endMs: endMs ?? Number.POSITIVE_INFINITY } });
+  const starting = deviceIds.filter((id) => mayStart(ctx, id, setting));
+  return startsUnderLimits(ctx, { deviceIds: starting, window: { startMs, endMs: endMs ?? Number.POSITIVE_INFINITY } });
 }
 
 /** Accepts the commands of a batch, one a device. */

@@ -33,7 +33,7 @@ import { type CoreState, enrollmentKey, priceKey } from './state.ts';
 
 /** What automations see, and what a firing would do. Nothing here changes anything: the dry run asks the same questions. */
 
-export function selects(state: CoreState, s: Selection, entry: AnyEntry): boolean {
+function selects(state: CoreState, s: Selection, entry: AnyEntry): boolean {
   const device = deviceOf(entry);
   switch (s.kind) {
     case 'all':
@@ -50,7 +50,7 @@ export function selects(state: CoreState, s: Selection, entry: AnyEntry): boolea
 }
 
 /** The devices of a selection in a workspace, by id. */
-export function selected(state: CoreState, workspaceId: string, s: Selection): AnyEntry[] {
+function selected(state: CoreState, workspaceId: string, s: Selection): AnyEntry[] {
   const found = (ids: Iterable<string>) => [...ids].flatMap((id) => anyDevice(state, id) ?? []);
   const mine = (entries: AnyEntry[]) => entries.filter((d) => deviceOf(d).workspaceId === workspaceId).sort(byId);
   switch (s.kind) {
@@ -69,14 +69,16 @@ export function selected(state: CoreState, workspaceId: string, s: Selection): A
 const canTake = ({ action }: AutomationRule, entry: AnyEntry): boolean =>
   action.kind !== 'command' || knows(deviceOf(entry).kind, action.command);
 
-/** Whether a device can trigger a rule: a rule that commands what triggers it watches what knows the command. */
+/** A rule that commands the device that triggers it watches those that know the command. */
+const canTrigger = (rule: AutomationRule, entry: AnyEntry): boolean =>
+  rule.target.kind !== 'triggering-device' || canTake(rule, entry);
+
+/** Whether a device, which is of the rule's workspace, can trigger it. */
 export const isWatched = (state: CoreState, rule: AutomationRule, watch: Selection, entry: AnyEntry): boolean =>
-  (rule.target.kind !== 'triggering-device' || canTake(rule, entry)) && selects(state, watch, entry);
+  canTrigger(rule, entry) && selects(state, watch, entry);
 
 export const watchedBy = (state: CoreState, rule: AutomationRule, watch: Selection): AnyEntry[] =>
-  selected(state, rule.workspaceId, watch).filter(
-    (entry) => rule.target.kind !== 'triggering-device' || canTake(rule, entry),
-  );
+  selected(state, rule.workspaceId, watch).filter((entry) => canTrigger(rule, entry));
 
 /** Whether something holds; null = it is not known. */
 export interface Answer {

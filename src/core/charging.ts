@@ -1,4 +1,5 @@
 import type { ApplianceState } from '../domain/appliance.ts';
+import type { Setting } from '../domain/setting.ts';
 import { type ChargeReading, chargingOf } from '../domain/topology.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { Context } from './context.ts';
@@ -29,9 +30,17 @@ export function chargeW(state: ApplianceState): number | null {
   return Number.isFinite(state.chargerWattage) ? state.chargerWattage : null;
 }
 
-/** Whether a setting tells a charger or vehicle to start. */
-export const isStart = ({ input }: { readonly input: object }): boolean =>
-  'operatingMode' in input && input.operatingMode === 'start-charging';
+/**
+ * Whether a setting makes a charger or vehicle charge that does not: it is told to start, or it is plugged in and full at a
+ * limit that is raised. One that was told to stop below its limit stays so; one that has shown nothing may start.
+ */
+export function mayStart({ telemetry }: Context, deviceId: string, { input }: Setting): boolean {
+  if ('operatingMode' in input) return input.operatingMode === 'start-charging';
+  if (!('chargeLimit' in input)) return false;
+  const s = telemetry.appliances.get(deviceId)?.state;
+  if (s?.kind !== 'vehicle') return true;
+  return s.isPluggedIn && s.chargePercentage >= s.chargeLimit && input.chargeLimit > s.chargePercentage;
+}
 
 /** @returns  what the site's vehicles take now [W], as far as fresh samples tell; negative while they give back */
 export function seenChargingW(state: CoreState, telemetry: TelemetryStore, siteId: string, nowMs: EpochMs): number {
@@ -78,10 +87,11 @@ export function chargingDoneW(
   return chargingOf(done).powerW;
 }
 
-function isToldToStart({ state }: Context, deviceId: string, window: ChargingWindow): boolean {
+function isToldToStart(ctx: Context, deviceId: string, window: ChargingWindow): boolean {
+  const { state } = ctx;
   for (const commandId of state.appliances.get(deviceId)?.open.values() ?? []) {
     const command = state.applianceCommands.get(commandId)?.command;
-    if (command === undefined || !isStart(command.setting)) continue;
+    if (command === undefined || !mayStart(ctx, deviceId, command.setting)) continue;
     if (command.startMs < window.endMs && window.startMs < (command.endMs ?? Number.POSITIVE_INFINITY)) return true;
   }
   return false;

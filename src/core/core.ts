@@ -228,10 +228,10 @@ function connect(ctx: Context, device: Device): void {
 }
 
 function onOemReply(ctx: Context, deviceId: string, reply: OemReply): void {
+  if (reply.kind === 'kept') return onKept(ctx, deviceId, reply.kept);
   const beforeMs = ctx.telemetry.appliances.get(deviceId)?.state.sampledAtMs ?? null;
   if (onApplianceReply(ctx, deviceId, reply)) return onApplianceSample(ctx, deviceId, beforeMs);
   if (reply.kind === 'state') return onTelemetry(ctx, deviceId, reply.state, reply.online);
-  if (reply.kind === 'kept') return onKept(ctx, deviceId, reply.kept);
   onEnrollmentReply(ctx, deviceId, reply);
   onJobReply(ctx, reply);
 }

@@ -17,8 +17,9 @@ import { feederLoadingOf, type GridNode, loadingOf, nodeOfFeeder, nodeOfTransfor
  * proportion; a charger or vehicle starts whole or not at all. A site that is not known keeps its equal share of the
  * rating for itself. Batteries and vehicles that are not asked count with what they do or are told to do, in the direction
  * that loads more: one that charges makes no room for another to discharge.
- * Left out: a vehicle whose charge limit is raised and an export limit that is lifted are not looked at before they act; what homes do by themselves after an event (the rebound of their own strategies) is seen, and alerted, but not
- * commanded; phases are taken to be balanced; losses and voltage are not looked at.
+ * Left out: what homes do by themselves after an event (the rebound of their own strategies), and more PV where an export
+ * limit is lifted, is seen, and alerted, but not commanded; phases are taken to be balanced; losses and voltage are not
+ * looked at.
  */
 
 /** One device of a plan, in one direction [W], ≥ 0. */

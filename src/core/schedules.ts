@@ -303,28 +303,28 @@ function holder(ctx: Context, mine: ScheduleEntry, device: AnyEntry, firing: Fir
   const ruling = rulingOf(ctx, device, slug);
   const why = ruling === null ? null : heldBy(ctx, mine, ruling, firing);
   if (why !== null) return why;
-  for (const other of schedulesOn(ctx.state, device)) {
-    if (other === mine || other.status !== 'active' || other.nextMs !== firing.dueMs) continue;
-    if (slugOf(other.schedule) === slug && outranks(other, mine) && takes(other.schedule, firing.dueMs)) {
+  for (const other of dueAt(ctx.state, device, firing.dueMs)) {
+    if (other === mine || slugOf(other.schedule) !== slug || !outranks(other, mine)) continue;
+    if (takes(other.schedule, firing.dueMs))
       return `${other.schedule.scheduleId} is due at the same time and goes before`;
-    }
   }
   return null;
 }
 
-/** The schedules that speak to a device: its own, and those of its tags and groups. */
-function schedulesOn(state: CoreState, entry: AnyEntry): ScheduleEntry[] {
+/** The schedules that are due for a device at an instant: its own, and those of its tags and groups. */
+function dueAt(state: CoreState, entry: AnyEntry, dueMs: EpochMs): ScheduleEntry[] {
   const device = deviceOf(entry);
   const { deviceId, tags, workspaceId } = device;
   const keys = [deviceKey(deviceId), ...tags.map((t) => tagKey(workspaceId, t)), groupKey(workspaceId)];
-  const found = keys.flatMap((key) => [...(state.schedulesOf.get(key) ?? [])]);
-  return found.flatMap((id) => {
-    const other = state.schedules.get(id);
-    const target = other?.schedule.kind === 'command' ? other.schedule.target : null;
-    const group = target?.kind === 'group' ? state.groups.get(target.groupId) : null;
-    const isOn = group === null || (group !== undefined && fitsGroup(state, group.rule, device));
-    return other !== undefined && isOn ? [other] : [];
-  });
+  return keys
+    .flatMap((key) => [...(state.schedulesOf.get(key) ?? [])])
+    .flatMap((id) => state.schedules.get(id) ?? [])
+    .filter(({ schedule, status, nextMs }) => {
+      if (status !== 'active' || nextMs !== dueMs) return false;
+      if (schedule.kind !== 'command' || schedule.target.kind !== 'group') return true;
+      const group = state.groups.get(schedule.target.groupId);
+      return group !== undefined && fitsGroup(state, group.rule, device);
+    });
 }
 
 /** Going back to the default is no claim to the device. */

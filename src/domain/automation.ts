@@ -14,6 +14,7 @@ import { type EpochMs, MS_PER_DAY, MS_PER_HOUR, MS_PER_MIN } from './units.ts';
  * after it was seen not to hold. `conditions` are levels, all of which have to hold at that moment. What is not known
  * (no sample, a stale one, no price) holds neither way and fires nothing.
  */
+
 /** Some devices of the workspace, of any kind. */
 export type Selection =
   | { readonly kind: 'all' }

@@ -140,7 +140,7 @@ export class FieldConnector implements FieldSession {
         this.takeRelease(job.jobId, nowMs);
         break;
       case 'reserve':
-        this.reserve.take(job, this.stop.holds ? STOPPED : null, this.leaveToSet(nowMs));
+        this.reserve.take(job, this.stop.holds ? STOPPED : null);
         break;
       case 'emergency-stop':
         this.takeStop(job.jobId, nowMs);

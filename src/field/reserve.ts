@@ -7,7 +7,7 @@ import type { PointMap } from './pointMap.ts';
 
 /**
  * The reserve of a site (AO100, its answer AI161). A setting that stands, so it leaves once and is not repeated by beats;
- * like a setpoint it waits until the site may be controlled, and passes the gate when it comes and when it leaves. One
+ * like a setpoint it waits until the site may be controlled, and passes the gate as long as it waits. One
  * waits at a time: a newer one takes its place. It is selected and then operated (promise S10), though the list of
  * functions writes it directly (functions.ts): it changes what the site keeps for outages for good.
  */
@@ -28,9 +28,8 @@ export class ReserveOrder {
     return this.waiting === null ? null : this.waiting.notAfterMs + 1;
   }
 
-  /** @param held  why the site takes none now whatever its leave; null = nothing */
-  take(job: ReserveJob, held: string | null, leave: ControlLeave): void {
-    const why = held ?? (leave.kind === 'refused' ? leave.why : null);
+  /** The gate is asked by leaving(). @param why  the site takes none now, whatever its leave; null = it does */
+  take(job: ReserveJob, why: string | null): void {
     if (why !== null) return this.reply({ kind: 'refused', jobId: job.jobId, why });
     this.drop('replaced by a newer reserve');
     this.waiting = job;

@@ -83,6 +83,18 @@ export class SteppedClock implements Scheduler {
     if (this.#timers.remove(handle) && this.#timers.size === 0) this.#disarm();
   }
 
+  /** At this time or later from now on. What lies between is not stepped through: what was due there is late. */
+  notBefore(atMs: EpochMs): void {
+    const behindMs = atMs - this.nowMs();
+    if (behindMs <= 0) return;
+    if (this.#standsMs !== null) this.#standsMs = atMs;
+    else {
+      this.#offsetMs += behindMs;
+      this.#disarm();
+      this.#arm();
+    }
+  }
+
   /** Stands from now on, also after an advance that is under way. Nothing happens to a clock that stands. */
   freeze(): void {
     this.#runsOn = false;

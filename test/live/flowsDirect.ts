@@ -21,7 +21,7 @@ import { STANDARD_MAP } from '../../src/domain/pointsMap.ts';
 import { FieldConnector } from '../../src/field/connector.ts';
 import { createApiTools, keysInMemory } from '../../src/live/apiTools.ts';
 import { Around, type CloudLink, type SiteLink } from '../../src/live/host/around.ts';
-import { type Host, openHost } from '../../src/live/host/host.ts';
+import { Host } from '../../src/live/host/host.ts';
 import { openTelemetry } from '../../src/live/host/telemetry.ts';
 import { openJournal } from '../../src/live/journal/journal.ts';
 import { newApiKey } from '../../src/live/keys.ts';
@@ -64,7 +64,8 @@ export async function openDirect({ dir, clock, onHook }: WorldOptions): Promise<
   });
   const journal = await openJournal({ dir: join(dir, 'journal'), build: 'test' });
   const settings = defaultSettings(CAPABILITIES);
-  const host = await openHost({ journal, settings, telemetry, outbox, secrets, outside: () => around });
+  const host = new Host({ journal, settings, telemetry, outbox, secrets, outside: () => around });
+  await host.begin();
   const { api, operator } = await openFace(host);
   const keys = await furnish(host);
   return {

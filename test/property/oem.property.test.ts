@@ -20,6 +20,8 @@ const job = fc.record({
     'read-enrollment',
     'read-command',
     'cancel',
+    'set',
+    'stop',
   ),
   site: fc.integer({ min: 0, max: 2 }),
   powerW: fc.integer({ min: 1, max: 5_000 }),
@@ -32,11 +34,17 @@ type JobSpec = typeof job extends fc.Arbitrary<infer T> ? T : never;
 function jobOf(spec: JobSpec, i: number, nowMs: number): OemJob {
   const base = { jobId: `j${i}`, vendorDeviceId: String(1000 + spec.site) };
   switch (spec.kind) {
+    case 'set': {
+      const setting = { slug: 'battery:set-reserve', input: { chargePercentage: spec.powerW % 101 } } as const;
+      return { ...base, kind: 'set', setting, startMs: nowMs, notAfterMs: nowMs + spec.patienceMs };
+    }
     case 'control':
     case 'reset':
+    case 'stop':
       return controlJob(base.jobId, {
         ...base,
-        mode: spec.kind === 'reset' ? 'reset' : 'discharge',
+        ...(spec.kind === 'stop' ? { emergency: true } : {}),
+        mode: spec.kind === 'control' ? 'discharge' : 'reset',
         // The power names the job, so that the commands at the cloud can be counted per job.
         powerW: 10_000 + i,
         startMs: nowMs,

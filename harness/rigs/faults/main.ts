@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { CLOCK_GROUPS } from './clockRows.ts';
 import { CLOUD_GROUPS } from './cloudRows.ts';
 import { CORE_GROUPS } from './coreRows.ts';
 import { DISK_GROUPS } from './diskRows.ts';
@@ -11,7 +12,14 @@ import { SITE_GROUPS } from './siteRows.ts';
  * The fault matrix: `npm run test:faults`. Prints a line for each row as it ends, then all of them; exit code 1 when one
  * failed. `--only words` runs the rows whose component or fault has these words; `--json file` leaves the table there.
  */
-const GROUPS: readonly Group[] = [...CLOUD_GROUPS, ...SITE_GROUPS, ...CORE_GROUPS, ...RECEIVER_GROUPS, ...DISK_GROUPS];
+const GROUPS: readonly Group[] = [
+  ...CLOUD_GROUPS,
+  ...SITE_GROUPS,
+  ...CORE_GROUPS,
+  ...RECEIVER_GROUPS,
+  ...CLOCK_GROUPS,
+  ...DISK_GROUPS,
+];
 const AT_ONCE = 3;
 
 const { values: flags } = parseArgs({

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Bed } from './bed.ts';
 import { FINE, type Manner } from './receiver.ts';
-import { type Group, group, must, type Row, Skipped, seconds, until, yes } from './row.ts';
+import { type Group, group, must, type Row, seconds, until, yes } from './row.ts';
 import { WATCHDOG_MS } from './site.ts';
 
 /**
@@ -179,15 +179,6 @@ const emergency: Row<Bed> = {
   },
 };
 
-const clockJump = (name: string): Row<Bed> => ({
-  component: 'clock',
-  fault: name,
-  expectation: 'nothing starts twice, no end is left out',
-  run: async () => {
-    throw new Skipped('libfaketime is not on this machine');
-  },
-});
-
 const bed = (): Promise<Bed> =>
   Bed.open({
     name: 'receivers',
@@ -208,7 +199,5 @@ export const RECEIVER_GROUPS: readonly Group[] = [
     alone,
     changed,
     emergency,
-    clockJump('the wall clock jumps by +1 h'),
-    clockJump('the wall clock jumps by -2 h'),
   ]),
 ];

@@ -241,6 +241,8 @@ const stops: readonly Route[] = [
     summary: 'Stops a device at once; nothing else leaves for it until two persons release it',
     scope: 'emergency:stop',
     urgent: true,
+    // A stop is never answered from memory: it takes no key, and twice is as good as once.
+    harmless: true,
     params: deviceParams,
     answers: stopped,
     problems: ['not_found', 'conflict'],
@@ -268,6 +270,7 @@ const stops: readonly Route[] = [
     summary: 'Stops every device of the workspace, or every one with a tag',
     scope: 'emergency:stop',
     urgent: true,
+    harmless: true,
     body: z.strictObject({ tag: z.optional(s.text('tag', 100)) }),
     answers: {
       200: { means: 'The devices that are stopped', body: z.strictObject({ deviceIds: z.array(z.string()) }) },

@@ -122,6 +122,8 @@ export class Around implements Outside {
 
   health(): Record<string, { ok: boolean; why: string }> {
     const parts: Record<string, { ok: boolean; why: string }> = {};
+    const setByMs = this.#o.testClock ? 0 : Date.now() - this.#o.clock.nowMs();
+    if (Math.abs(setByMs) > SKEW_MS_MAX) parts.clock = { ok: false, why: clockWords(setByMs) };
     for (const [oem, link] of this.#clouds) parts[`cloud/${oem}`] = link.health();
     for (const [connectionId, link] of this.#sites) parts[`site/${connectionId}`] = link.health();
     return parts;
@@ -211,6 +213,13 @@ export class Around implements Outside {
     this.#tell({ kind: 'field-event', deviceId, event }, `site/${connectionId}`);
   }
 }
+
+/** @source reliability practice: 2 s between clocks are tolerated, a jump of more than 5 s is told */
+const SKEW_MS_MAX = 5_000;
+
+/** The plant's time runs on with the monotonic clock, so that no deadline moves; only a start takes a new time. */
+const clockWords = (setByMs: number): string =>
+  `the machine's clock is ${Math.round(setByMs / 1_000)} s from the time that the service goes by since its start`;
 
 /** The site whose safety a fact is about; null for other facts. */
 function siteOf(fact: Fact, state: CoreState): string | null {

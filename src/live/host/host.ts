@@ -59,18 +59,15 @@ export const REGISTRY = 'main';
  * under 3 s.
  */
 const SNAPSHOT_EVERY = 100_000;
+/** Clocks of machines are that far apart at most. */
+const BEHIND_MS_MAX = 2_000;
 
 interface Running {
   readonly plant: LivePlant;
   readonly outside: Outside;
 }
 
-export async function openHost(options: HostOptions): Promise<Host> {
-  const host = new Host(options);
-  await host.begin();
-  return host;
-}
-
+/** Call begin() once; nothing is served before. */
 export class Host implements Service {
   readonly #o: HostOptions;
   readonly #running = new Map<string, Running>();
@@ -179,6 +176,11 @@ export class Host implements Service {
     parts.webhooks = this.#o.outbox.status();
     if (this.#snapshotTrouble !== null) parts.snapshot = { ok: false, why: this.#snapshotTrouble };
     for (const { plant, outside } of this.#running.values()) {
+      const standsMs = plant.lastMs - outside.scheduler.nowMs();
+      if (standsMs > BEHIND_MS_MAX) {
+        const why = `the clock is ${Math.round(standsMs / 1_000)} s before the newest entry: time stands until it is there`;
+        parts[`${plant.plantId}/time`] = { ok: false, why };
+      }
       if (plant.stalled !== null) parts[`plant/${plant.plantId}`] = { ok: false, why: plant.stalled };
       for (const [name, part] of Object.entries(outside.health())) parts[`${plant.plantId}/${name}`] = part;
     }

@@ -91,6 +91,17 @@ describe('Idempotency-Key', () => {
     expect(commands()).toBe(0);
   });
 
+  test('an emergency stop is never answered from memory: it takes no key', async () => {
+    const path = `/v1/devices/${deviceId}/emergency-stop`;
+    const stop = () => api.post(path, undefined, { key: tenant.key, headers: { 'idempotency-key': 's1' } });
+    const stops = () => api.service.entries.flatMap((e) => e.facts.filter((f) => f.type === 'undo.sent')).length;
+    expect((await stop()).body.isStopped).toBe(true);
+    const before = stops();
+    const again = await stop();
+    expect([again.status, again.headers['idempotency-replayed']]).toEqual([200, undefined]);
+    expect([before, stops()]).toEqual([1, 2]);
+  });
+
   test('a key of 255 characters is taken', async () => {
     expect((await send('x'.repeat(255))).status).toBe(202);
   });

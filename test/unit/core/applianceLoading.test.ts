@@ -202,6 +202,20 @@ describe('a start of charging', () => {
     expect(tell(b, 'car', vehicleMode('start-charging'))).toMatch(/^cmd-/);
   });
 
+  test('is also what a raised limit makes of a full car at its plug, and of no other car', () => {
+    const b = street(['h'], 5_000);
+    connect(b, 'vehicle', 'car', 'h');
+    const raise = (over: object): string => {
+      see(b, 'car', 7_000);
+      see(b, 'car', 0, over);
+      return tell(b, 'car', { slug: 'vehicle:set-charge-limit', input: { chargeLimit: 90 } });
+    };
+    expect(raise({ chargePercentage: 80 })).toContain('transformer_limit: a start that draws 7000 W more');
+    expect(raise({ chargePercentage: 80, isPluggedIn: false })).toMatch(/^cmd-/);
+    expect(raise({ chargePercentage: 60 })).toMatch(/^cmd-/);
+    expect(raise({ chargePercentage: 95, chargeLimit: 95 })).toMatch(/^cmd-/);
+  });
+
   test('is held by the feeder above as well', () => {
     const b = street(['h'], 50_000);
     const feeder = { feederId: 'f', workspaceId: 'ws', name: 'F', ratingVa: 5_000 };

@@ -167,6 +167,22 @@ describe('a schedule', () => {
     ]);
   });
 
+  test('of a group stands behind that of a device, like one of a tag', () => {
+    const r = new ApplianceRig();
+    const groupId = group(r, { kinds: ['thermostat'] });
+    schedule(r, { group: groupId, timing: cron('0 1 * * *'), command: cool(80) });
+    schedule(r, { device: 'house', timing: cron('0 1 * * *'), command: cool(78) });
+    schedule(r, { tag: 'all', timing: cron('0 3 * * *'), command: cool(70) });
+    schedule(r, { group: groupId, timing: cron('0 3 * * *'), command: cool(72) });
+    at(r, 3.5);
+    expect(told(r, 'house').filter((t) => t.endsWith('schedule'))).toEqual([
+      '01:00 cool 78 by schedule',
+      '03:00 cool 72 by schedule',
+    ]);
+    expect(fired(r)[0]).toContain('sch-2 is due at the same time and goes before');
+    expect(fired(r)[2]).toContain('sch-4 is due at the same time and goes before');
+  });
+
   test('of a device that leaves a setting standing claims its instant, and no more', () => {
     const r = new ApplianceRig();
     schedule(r, { device: 'house', timing: cron('0 1 * * *'), command: cool(78), durationMs: null });
@@ -324,6 +340,49 @@ describe('an automation', () => {
     at(r, 8);
     expect(told(r, 'car').map((t) => t.slice(0, 2))).toEqual(['01', '05']);
     expect(facts(r, 'automation.triggered').map((f) => ('subject' in f ? f.subject : ''))).toEqual(['car', 'car']);
+  });
+
+  test('turns the thermostats up while an event of a program runs', () => {
+    const r = new ApplianceRig();
+    const program = { programId: 'dr', workspaceId: 'ws', name: 'dr', timeZone: ZONE, node: 'NODE', nominatedW: 1_000 };
+    const provenance = { source: 'test', standing: 'assumed' } as const;
+    r.put({
+      kind: 'create-program',
+      program: { ...program, trigger: { kind: 'called' }, paymentUsdPerKwh: 2, provenance },
+    });
+    automation(r, {
+      when: { kind: 'event', what: 'started', programId: 'dr' },
+      conditions: [{ kind: 'telemetry', metric: 'ambientTemperature', comparison: 'below', value: 82 }],
+      target: { kind: 'all' },
+      action: { kind: 'command', command: cool(80), durationMs: 2 * HOUR },
+    });
+    const [startMs, endMs] = [START_MS + 2 * HOUR, START_MS + 4 * HOUR];
+    const intervals = [{ startMs, endMs, targetW: 1_000, priceUsdPerMwh: null }];
+    r.put({ kind: 'offer-event', offer: { programId: 'dr', kind: 'incentive', calledBy: 'test', intervals } });
+    at(r, 5);
+    expect(told(r, 'house')).toEqual(['02:00 cool 80 by automation', '04:00 cool 74 by restore']);
+  });
+
+  test('raises an alert at a room that is too warm, and clears it when it is not', () => {
+    const r = new ApplianceRig();
+    r.command('house', { slug: 'thermostat:set-operating-mode', input: { operatingMode: 'off' } });
+    automation(r, {
+      when: {
+        kind: 'telemetry',
+        watch: { kind: 'tag', tag: 'all' },
+        metric: 'ambientTemperature',
+        comparison: 'above',
+        value: 78,
+        forMs: 0,
+        hysteresis: 1,
+      },
+      action: { kind: 'alert', type: 'HARDWARE_FAULT', severity: 'WARNING', text: 'too warm' },
+    });
+    at(r, 14);
+    r.command('house', cool(70));
+    at(r, 20);
+    const alerts = [...r.core.state.alerts.values()].filter((a) => a.type === 'HARDWARE_FAULT');
+    expect(alerts).toMatchObject([{ subject: { kind: 'device', id: 'house' }, status: 'RESOLVED' }]);
   });
 
   test('is not triggered by what a device does not have, or does not know', () => {

@@ -208,6 +208,22 @@ describe('what a Tesla site had before a control', () => {
     expect(settings(r)).toEqual(own);
   });
 
+  it('outlives an emergency stop that overtook a write of the control, which is taken back when it is known', () => {
+    const r = new BatteryRig('tesla');
+    ownerWrites(r, 'grid_import_export', { customer_preferred_export_rule: 'never' });
+    const own = settings(r);
+    r.pair.wire = (request) => ({ thereMs: request.path.endsWith('time_of_use_settings') ? 5_000 : 40, backMs: 40 });
+    r.setMode('discharge', 30 * MS_PER_MIN);
+    r.run(1_000);
+    r.pair.wire = () => ({ thereMs: 40, backMs: 40 });
+    r.put({ kind: 'emergency-stop', deviceId: 'b', actor: 'ana' });
+    r.run(2_000);
+    expect(settings(r)).toEqual(own);
+    r.run(5 * MS_PER_MIN);
+    expect(settings(r)).toEqual(own);
+    expect(r.core.state.devices.get('b')?.kept).toBeNull();
+  });
+
   it('is forgotten when the control never wrote anything', () => {
     const r = new BatteryRig('tesla');
     r.pair.wire = (request) => ({ thereMs: request.path.includes('live_status') ? null : 40, backMs: 40 });

@@ -278,8 +278,8 @@ describe('an emergency stop', () => {
     expect(b.ended(commandId)).toEqual(['cancelled', 'cancelled_by_actor']);
     const jobs = b.jobs('e').slice(1);
     expect(jobs).toMatchObject([
-      { kind: 'cancel', vendorRef: ref },
-      { kind: 'control', mode: 'reset' },
+      { kind: 'cancel', vendorRef: ref, emergency: true },
+      { kind: 'control', mode: 'reset', emergency: true },
     ]);
     b.event(1_000, { inMs: 0 });
     b.advance(10 * MIN);

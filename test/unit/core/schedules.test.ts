@@ -50,6 +50,20 @@ describe('a schedule fires', () => {
     expect(fired(b).map(([at]) => at)).toEqual(['2024-07-13T07:30', '2024-07-14T07:30']);
   });
 
+  test('with a setting of a battery beside its mode: neither holds the other', () => {
+    const b = new Bench();
+    b.device('tesla', 'e', { tags: ['home'], enrolled: false });
+    schedule(b, { timing: cron('0 16 * * *'), durationMs: 2 * HOUR });
+    const command = { slug: 'battery:set-reserve', input: { chargePercentage: 40 } } as const;
+    schedule(b, { tag: 'home', timing: cron('0 16 * * *'), command, durationMs: null });
+    b.advance(HOUR + MIN);
+    expect(fired(b).map(([, what]) => what)).toEqual(['command', 'batch']);
+    expect(commands(b, 'e')).toEqual(['discharge 2024-07-10T23:00 120 min']);
+    expect(b.factsOf('appliance.command-accepted').map((f) => f.command)).toMatchObject([
+      { deviceId: 'e', setting: command, endMs: null, cause: { kind: 'schedule', scheduleId: 'sch-2' } },
+    ]);
+  });
+
   test('for a tag as a batch that names whom it left out', () => {
     const b = new Bench();
     b.device('tesla', 'a', { tags: ['home'], enrolled: false });

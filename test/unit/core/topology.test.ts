@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { feederLoadingOf, loadingOf } from '../../../src/core/topology.ts';
-import { activeLimitW, loadingOfFlows, NO_DEVICES, type SiteFlow, type Transformer } from '../../../src/domain/topology.ts';
+import {
+  activeLimitW,
+  loadingOfFlows,
+  NO_DEVICES,
+  type SiteFlow,
+  type Transformer,
+} from '../../../src/domain/topology.ts';
 import { Bench, HOUR, MIN } from '../../helpers/coreBench.ts';
 
 const flow = (importW: number | null, importVar: number | null = null): SiteFlow => ({

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { CoreInput } from '../../../src/core/input.ts';
 import type { Approval, SiteSafety } from '../../../src/domain/safety.ts';
 import { Around, type CloudLink, type SiteLink } from '../../../src/live/host/around.ts';
@@ -16,7 +16,7 @@ interface Configured {
 }
 
 /** An outside with one cloud and one site whose links only write down what they get. */
-function outside(over: { readonly stopFails?: boolean } = {}) {
+function outside(over: { readonly stopFails?: boolean; readonly testClock?: boolean } = {}) {
   const bench = new Bench();
   const clock = new SteppedClock({ startMs: T0, frozen: true });
   const jobs: OemJob[] = [];
@@ -49,7 +49,7 @@ function outside(over: { readonly stopFails?: boolean } = {}) {
   const telemetry = openTelemetry(':memory:', () => T0);
   const around = new Around({
     clock,
-    testClock: true,
+    testClock: over.testClock ?? true,
     capabilities: CAPABILITIES,
     clouds: new Map([
       [
@@ -240,6 +240,19 @@ describe('what surrounds a plant', () => {
       'cloud/enphase': { ok: true, why: 'up' },
       'site/conn-x': { ok: false, why: 'down' },
     });
+  });
+
+  test.each([
+    ['set forward', 3_600, '3600 s'],
+    ['set back', -7_200, '-7200 s'],
+  ])("the machine's clock that was %s is told, where the plant goes by the machine's", (_how, byS, words) => {
+    const o = outside({ testClock: false });
+    o.start();
+    const now = vi.spyOn(Date, 'now').mockImplementation(() => o.clock.nowMs() + byS * 1_000);
+    expect(o.around.health().clock).toEqual({ ok: false, why: expect.stringContaining(words) });
+    now.mockImplementation(() => o.clock.nowMs() + 2_000);
+    expect(o.around.health().clock).toBeUndefined();
+    now.mockRestore();
   });
 
   test('after it is stopped nothing is told and nothing is read, though a link did not stop', async () => {

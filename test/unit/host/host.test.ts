@@ -110,6 +110,17 @@ describe('a host', () => {
     expect(rig.host.health().parts['plant/main']).toEqual({ ok: false, why: 'the queue is full' });
   });
 
+  test('a clock that is before the newest entry is told: time stands until it is there', async () => {
+    const journal = new HandJournal();
+    const rig = await rigOn(journal, { startMs: T0 });
+    void put(rig.host, workspace('w1'));
+    await journal.write();
+    expect(rig.host.health().status).toBe('ok');
+    rig.clock.now = T0 - 2 * HOUR;
+    const why = 'the clock is 7200 s before the newest entry: time stands until it is there';
+    expect(rig.host.health()).toMatchObject({ status: 'degraded', parts: { 'main/time': { ok: false, why } } });
+  });
+
   test('damage below the snapshot degrades health with its place, and goes on', async () => {
     const journal = new HandJournal();
     const rig = await rigOn(journal, { startMs: T0 });

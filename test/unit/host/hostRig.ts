@@ -1,7 +1,7 @@
 import type { DestinationHealth, TelemetryHistory } from '../../../src/api/service.ts';
 import type { CoreInput, Effect } from '../../../src/core/input.ts';
 import type { Destination, OutboxEvent } from '../../../src/domain/destination.ts';
-import { type Host, type Outbox, openHost } from '../../../src/live/host/host.ts';
+import { Host, type Outbox } from '../../../src/live/host/host.ts';
 import type { Outside } from '../../../src/live/host/outside.ts';
 import type { Journal } from '../../../src/ports/journal.ts';
 import { stateText } from '../../helpers/coreStory.ts';
@@ -130,7 +130,7 @@ export async function rigOn(
       },
     };
   };
-  const host = await openHost({
+  const host = new Host({
     journal,
     settings: SETTINGS,
     outside,
@@ -139,6 +139,7 @@ export async function rigOn(
     secrets: NO_SECRETS,
     ...(over.snapshotEvery === undefined ? {} : { snapshotEvery: over.snapshotEvery }),
   });
+  await host.begin();
   return { host, ...rig };
 }
 

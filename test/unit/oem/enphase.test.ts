@@ -331,6 +331,46 @@ describe('enrollment', () => {
   });
 });
 
+describe('the reserve of an Enphase site', () => {
+  const order = (jobId: string, chargePercentage: number, notAfterMs = START_MS + 3_600_000) =>
+    ({
+      kind: 'set',
+      jobId,
+      vendorDeviceId: '1000',
+      setting: { slug: 'battery:set-reserve', input: { chargePercentage } },
+      startMs: START_MS,
+      notAfterMs,
+    }) as const;
+  const reading = (jobId: string) => ({ kind: 'read-state', jobId, vendorDeviceId: '1000' }) as const;
+
+  it('is written in whole percents, and read anew after that though it was read a moment ago', () => {
+    const p = pair({ telemetryPeriodMs: 60_000 });
+    expect(p.ask(reading('s1'))).toMatchObject({ state: { backupReserve: 20 } });
+    expect(p.ask(order('j1', 34.6))).toEqual({ kind: 'accepted', jobId: 'j1', vendorRef: 'reserve/35' });
+    p.run(240_000);
+    expect(p.ask(reading('s2'))).toMatchObject({ state: { backupReserve: 35 } });
+    expect(p.exchanges.filter((e) => e.request.method === 'PUT').map((e) => e.request.body)).toEqual([
+      '{"reserve_soc":35}',
+    ]);
+  });
+
+  it('is written again when the answer was lost: the second time changes nothing', () => {
+    const p = pair();
+    let lost = 0;
+    p.wire = (r) => (r.method === 'PUT' && lost++ === 0 ? { thereMs: 40, backMs: null } : GOOD);
+    expect(p.ask(order('j1', 40))).toMatchObject({ kind: 'accepted' });
+    p.run(240_000);
+    expect(p.fleet.reservePct.get(0)).toBe(40);
+  });
+
+  it('is not sent after its time, and is unknown then when it may have been sent before a restart', () => {
+    const p = pair({ down: true });
+    expect(p.ask(order('j1', 40, START_MS + 60_000))).toMatchObject({ kind: 'not-sent' });
+    const again = { ...order('j2', 40, p.clock.nowMs() + 60_000), resume: true } as const;
+    expect(p.ask(again)).toMatchObject({ kind: 'unknown' });
+  });
+});
+
 function refOf(reply: { readonly kind: string; readonly vendorRef?: string }): string {
   if (reply.vendorRef === undefined) throw new Error(`not accepted: ${JSON.stringify(reply)}`);
   return reply.vendorRef;
