@@ -17,7 +17,7 @@ import type {
   SettingEffect,
   SettingMeasure,
 } from './applianceTypes.ts';
-import { wholeWh } from './energy.ts';
+import { meterRows, wholeWh } from './energy.ts';
 import { settingWords } from './words.ts';
 
 /** Reads what the log says of chargers, vehicles, thermostats and inverters, and of the registers they are in. */
@@ -34,7 +34,6 @@ interface Device {
 
 /** One site and meter interval: the registers as run, and without events and settings. */
 interface Row {
-  readonly endMs: EpochMs;
   with: Readonly<Record<What, number>> | null;
   without: Readonly<Record<What, number>> | null;
   /** evMj and hvacMj of the site less those of its devices [mJ]. */
@@ -44,6 +43,29 @@ interface Row {
 interface Setting extends Writable<SettingMeasure> {
   /** Settings of one order. */
   readonly order: string;
+}
+
+/** The run and its meter intervals. */
+interface Grid {
+  readonly startMs: EpochMs;
+  readonly endMs: EpochMs;
+  readonly stepMs: number;
+}
+
+interface Sum {
+  readonly withMj: number;
+  readonly withoutMj: number | null;
+}
+
+/** Settings that were given together. */
+interface Order {
+  readonly first: Setting;
+  readonly list: readonly Setting[];
+  readonly what: What;
+  readonly sites: ReadonlySet<string>;
+  readonly startMs: EpochMs;
+  readonly endMs: EpochMs;
+  readonly stands: boolean;
 }
 
 /** Rebound is looked for so long after the end of a setting; the counterfactual reaches as far. */
@@ -132,72 +154,85 @@ export class ApplianceBook {
   }
 
   /** Null when the run has no such device. */
-  measure(run: { readonly endMs: EpochMs; readonly stepMs: number }): ApplianceMeasures | null {
+  measure(run: Grid): ApplianceMeasures | null {
     if (this.devices.size === 0) return null;
     return {
       devices: [...this.devices.values()].map(deviceOf),
       settings: [...this.settings.values()].map(({ order: _order, ...s }): SettingMeasure => s),
       moved: this.effects(run),
-      series: this.series(run.stepMs),
+      series: this.series(run),
     };
   }
 
-  private row(siteId: string, { startMs, endMs }: { readonly startMs: EpochMs; readonly endMs: EpochMs }): Row {
+  private row(siteId: string, { startMs }: { readonly startMs: EpochMs }): Row {
     const rows = this.sites.get(siteId) ?? new Map<EpochMs, Row>();
     this.sites.set(siteId, rows);
-    const row = rows.get(startMs) ?? { endMs, with: null, without: null, leftMj: { ev: 0, hvac: 0 } };
+    const row = rows.get(startMs) ?? { with: null, without: null, leftMj: { ev: 0, hvac: 0 } };
     rows.set(startMs, row);
     return row;
   }
 
-  private effects(run: { readonly endMs: EpochMs; readonly stepMs: number }): SettingEffect[] {
+  private effects(run: Grid): SettingEffect[] {
     const orders = new Map<string, Setting[]>();
     for (const s of this.settings.values()) {
       if (!s.setsBack) orders.set(s.order, [...(orders.get(s.order) ?? []), s]);
     }
-    return [...orders.values()].flatMap((list) => {
-      const [first] = list;
-      if (first === undefined) return [];
-      const { slug, asked, by, startMs } = first;
-      const endMs = first.endMs ?? run.endMs;
-      const what = WHAT[SETTINGS[slug].deviceKind];
-      if (what === null) return [];
-      const sites = new Set(list.map((s) => this.devices.get(s.deviceId)?.device.siteId ?? ''));
-      const sum = this.sum(what, sites, { startMs, endMs });
-      const isFollowed = [...orders.values()].some(
-        ([next]) =>
-          next !== first && next !== undefined && follows(next, endMs) && WHAT[SETTINGS[next.slug].deviceKind] === what,
-      );
-      const after =
-        first.endMs === null || isFollowed ? null : this.sum(what, sites, { startMs: endMs, endMs: endMs + BACK_MS });
-      const toW = (mj: number | null): number | null => (mj === null ? null : Math.round(mj / run.stepMs));
-      const succeeded = list.filter((s) => s.status === 'succeeded').length;
-      return [
-        {
-          ...{ slug, asked, by, devices: list.length, succeeded, startMs, endMs, what },
-          usedWh: wholeWh(sum.withMj),
-          withoutWh: sum.withoutMj === null ? null : wholeWh(sum.withoutMj),
-          savedWh: sum.withoutMj === null ? null : wholeWh(sum.withoutMj) - wholeWh(sum.withMj),
-          backWh: after?.withoutMj == null ? null : wholeWh(after.withMj) - wholeWh(after.withoutMj),
-          backPeakW: after === null ? null : toW(after.peakMj),
-          withoutPeakW: after === null ? null : toW(after.withoutPeakMj),
-        },
-      ];
-    });
+    const all = [...orders.values()].map((list) => this.orderOf(list, run.endMs)).filter((o) => o !== null);
+    return all.map((order) => this.effectOf(order, all, run));
   }
 
-  private sum(what: What, siteIds: ReadonlySet<string>, span: { readonly startMs: EpochMs; readonly endMs: EpochMs }) {
-    const byStart = new Map<EpochMs, { withMj: number; withoutMj: number | null }>();
+  /** Null for a setting that moves no energy by itself. */
+  private orderOf(list: readonly Setting[], runEndMs: EpochMs): Order | null {
+    const [first] = list;
+    const what = first === undefined ? null : WHAT[SETTINGS[first.slug].deviceKind];
+    if (first === undefined || what === null) return null;
+    const sites = new Set(list.map((s) => this.devices.get(s.deviceId)?.device.siteId ?? ''));
+    const span = { startMs: first.startMs, endMs: first.endMs ?? runEndMs };
+    return { first, list, what, sites, stands: first.endMs === null, ...span };
+  }
+
+  private effectOf(order: Order, all: readonly Order[], run: Grid): SettingEffect {
+    const { first, list, what, sites, startMs, endMs } = order;
+    const sum = this.sum(what, sites, order, run);
+    const isKnown = !order.stands && !all.some((next) => next !== order && follows(next, order));
+    const after = isKnown ? this.sum(what, sites, { startMs: endMs, endMs: endMs + BACK_MS }, run) : null;
+    const toW = (mj: number | null): number | null => (mj === null ? null : Math.round(mj / run.stepMs));
+    const usedWh = wholeWh(sum.withMj);
+    const withoutWh = sum.withoutMj === null ? null : wholeWh(sum.withoutMj);
+    return {
+      ...{ slug: first.slug, asked: first.asked, by: first.by, startMs, endMs, what, usedWh, withoutWh },
+      devices: list.length,
+      succeeded: list.filter((s) => s.status === 'succeeded').length,
+      savedWh: withoutWh === null ? null : withoutWh - usedWh,
+      backWh: after?.withoutMj == null ? null : wholeWh(after.withMj) - wholeWh(after.withoutMj),
+      backPeakW: after === null ? null : toW(after.peakMj),
+      withoutPeakW: after === null ? null : toW(after.withoutPeakMj),
+    };
+  }
+
+  /** One meter interval of some sites; null where none of them was metered. */
+  private at(what: What, siteIds: Iterable<string>, startMs: EpochMs): Sum | null {
+    let withMj = 0;
+    let withoutMj: number | null = 0;
+    let seen = false;
     for (const siteId of siteIds) {
-      for (const [startMs, row] of this.sites.get(siteId) ?? []) {
-        if (row.endMs <= span.startMs || startMs >= span.endMs) continue;
-        const at = byStart.get(startMs) ?? { withMj: 0, withoutMj: 0 };
-        at.withMj += row.with?.[what] ?? 0;
-        at.withoutMj = row.without === null || at.withoutMj === null ? null : at.withoutMj + row.without[what];
-        byStart.set(startMs, at);
-      }
+      const row = this.sites.get(siteId)?.get(startMs);
+      if (row === undefined) continue;
+      seen = true;
+      withMj += row.with?.[what] ?? 0;
+      withoutMj = row.without === null || withoutMj === null ? null : withoutMj + row.without[what];
     }
-    const rows = [...byStart.values()];
+    return seen ? { withMj, withoutMj } : null;
+  }
+
+  /** Over the meter intervals that a span touches. */
+  private sum(
+    what: What,
+    siteIds: ReadonlySet<string>,
+    span: { readonly startMs: EpochMs; readonly endMs: EpochMs },
+    run: Grid,
+  ) {
+    const rows = meterRows(span, run).flatMap(({ startMs }) => this.at(what, siteIds, startMs) ?? []);
     const known = rows.every((r) => r.withoutMj !== null) && rows.length > 0;
     const most = (of: (r: (typeof rows)[number]) => number): number => rows.reduce((m, r) => Math.max(m, of(r)), 0);
     return {
@@ -208,13 +243,13 @@ export class ApplianceBook {
     };
   }
 
-  private series(stepMs: number): ApplianceSeries {
-    const all = new Set(this.sites.keys());
-    const starts = [...new Set([...this.sites.values()].flatMap((rows) => [...rows.keys()]))].sort((a, b) => a - b);
-    const at = (what: What, startMs: EpochMs) => this.sum(what, all, { startMs, endMs: startMs + 1 });
+  private series(run: Grid): ApplianceSeries {
+    const all = [...this.sites.keys()];
+    const starts = meterRows(run, run).map((r) => r.startMs);
+    const at = (what: What, startMs: EpochMs): Sum => this.at(what, all, startMs) ?? { withMj: 0, withoutMj: null };
     const ev = starts.map((t) => at('ev', t));
     const hvac = starts.map((t) => at('hvac', t));
-    const toW = (mj: number): number => Math.round(mj / stepMs);
+    const toW = (mj: number): number => Math.round(mj / run.stepMs);
     const devices = [...this.devices.values()];
     const byStart = new Map(devices.map((d) => [d, new Map(d.intervals.map((i) => [i.startMs, i]))]));
     const own = starts.map((t) => devices.map((d) => ({ d, i: byStart.get(d)?.get(t) })));
@@ -244,9 +279,12 @@ const WHAT = {
   battery: null,
 } as const satisfies Record<SettingKind, What | null>;
 
-/** Whether a setting rules in the two hours after an earlier one: what came back then cannot be told apart. */
-const follows = (next: Setting, endMs: EpochMs): boolean =>
-  next.startMs < endMs + BACK_MS && (next.endMs ?? Number.POSITIVE_INFINITY) > endMs;
+/** Whether a setting rules at one of the same sites in the two hours after: what came back then cannot be told apart. */
+const follows = (next: Order, { what, sites, endMs }: Order): boolean =>
+  next.what === what &&
+  next.startMs < endMs + BACK_MS &&
+  next.endMs > endMs &&
+  [...next.sites].some((siteId) => sites.has(siteId));
 
 const mean = (xs: readonly number[]): number | null =>
   xs.length === 0 ? null : Math.round((xs.reduce((a, b) => a + b, 0) / xs.length) * 100) / 100;

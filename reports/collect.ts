@@ -4,6 +4,7 @@ import type { EpochMs } from '../src/domain/units.ts';
 import type { CounterfactualInterval, LogRecord, MeterInterval } from '../src/ports/records.ts';
 import { type CollectedCommand, type CollectedEvent, Collection, LIMITS } from './collection.ts';
 import type { Incident } from './measureTypes.ts';
+import { KIND_WORDS } from './words.ts';
 
 /**
  * Reads the run log once, in its order, and keeps what the measures need: one cell for each site and meter interval,
@@ -41,6 +42,8 @@ function take(c: Collection, r: LogRecord): void {
     case 'meter':
       return takeMeter(c, r);
     case 'appliance':
+      c.provenance.push({ what: `${KIND_WORDS[r.applianceKind]} of ${r.group}`, ...r.provenance });
+      return c.appliances.take(r);
     case 'appliance-mode':
     case 'appliance-meter':
       return c.appliances.take(r);

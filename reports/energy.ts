@@ -1,5 +1,5 @@
 import { MJ_PER_WH } from '../src/domain/units.ts';
-import type { Cell, CollectedSite } from './collection.ts';
+import type { Cell, CollectedSite, Span } from './collection.ts';
 import type { EnergyTotals } from './measureTypes.ts';
 
 /**
@@ -102,3 +102,14 @@ export function sumEnergy(parts: Iterable<EnergyTotals>): EnergyTotals {
 
 export const ratioOf = (deliveredWh: number, targetWh: number): number | null =>
   targetWh > 0 ? deliveredWh / targetWh : null;
+
+/** The meter intervals that overlap a span; an interval cut by its edge counts whole, as meters do not split it. */
+export function meterRows(span: Span, grid: { readonly startMs: number; readonly stepMs: number }): Span[] {
+  const rows: Span[] = [];
+  const first = Math.floor((span.startMs - grid.startMs) / grid.stepMs);
+  for (let i = first; grid.startMs + i * grid.stepMs < span.endMs; i++) {
+    const startMs = grid.startMs + i * grid.stepMs;
+    rows.push({ startMs, endMs: startMs + grid.stepMs });
+  }
+  return rows;
+}

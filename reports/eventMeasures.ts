@@ -2,7 +2,7 @@ import type { DevicePerformance } from '../src/domain/fact.ts';
 import { MS_PER_HOUR, splitWhole } from '../src/domain/units.ts';
 import type { CollectedCommand, CollectedEvent, CollectedSite, Collection, Span } from './collection.ts';
 import { overlapMs } from './collection.ts';
-import { type CellEnergy, ratioOf, sumEnergy, wholeWh } from './energy.ts';
+import { type CellEnergy, meterRows, ratioOf, sumEnergy, wholeWh } from './energy.ts';
 import type {
   DerivedMeasure,
   DeviceEventMeasure,
@@ -12,7 +12,7 @@ import type {
   IntervalMeasure,
   ShortfallReason,
 } from './measureTypes.ts';
-import { type EventPlan, meterRows, planOf } from './plan.ts';
+import { type EventPlan, planOf } from './plan.ts';
 import type { PriceBook } from './seriesMeasures.ts';
 import { Attribution, attributePlanning, reasonOf } from './shortfall.ts';
 

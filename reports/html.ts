@@ -152,7 +152,7 @@ function expectationsSection({ expectations }: Parts): Html {
 function performance(m: RunMeasures, t: Times): Html {
   const explain = html`<p class="soft">Delivered is what the sites took less from the grid, or gave more to it, than the same sites under the
 same weather in the same run without the events (the baseline). Both are metered; nothing is estimated. A device under Storm Guard is excused for every meter
-interval the storm touches: what its meter moved then is shown, and not counted.</p>`;
+interval the storm touches: what its meter moved then is shown, and not counted.${(m.appliances?.moved.length ?? 0) > 0 ? ' The world without events has no settings of cars, thermostats and inverters either: what they move at a home of an event counts with it.' : null}</p>`;
   if (m.events.length === 0) return section('performance', 'Did it perform?', noEvent(m));
   const more = m.events.length - EVENTS_MAX;
   return section(

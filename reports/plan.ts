@@ -1,7 +1,7 @@
 import type { Dispatch } from '../src/domain/fact.ts';
 import type { ExclusionReason } from '../src/domain/program.ts';
 import { type CollectedEvent, overlapMs, type Span } from './collection.ts';
-import { Register } from './energy.ts';
+import { meterRows, Register } from './energy.ts';
 
 /**
  * What an event asked for and what the dispatch decided, on the rows of the meter: row i is one meter interval. A
@@ -35,17 +35,6 @@ export interface EventPlan {
 export interface Exclusion {
   readonly durationMs: number;
   readonly capableMj: number;
-}
-
-/** The meter intervals that overlap a span; an interval cut by its edge counts whole, as meters do not split it. */
-export function meterRows(span: Span, grid: { readonly startMs: number; readonly stepMs: number }): Span[] {
-  const rows: Span[] = [];
-  const first = Math.floor((span.startMs - grid.startMs) / grid.stepMs);
-  for (let i = first; grid.startMs + i * grid.stepMs < span.endMs; i++) {
-    const startMs = grid.startMs + i * grid.stepMs;
-    rows.push({ startMs, endMs: startMs + grid.stepMs });
-  }
-  return rows;
 }
 
 interface Decision extends Span {

@@ -1,7 +1,7 @@
 import { MS_PER_HOUR } from '../src/domain/units.ts';
 import type { Collection } from './collection.ts';
+import { meterRows } from './energy.ts';
 import type { SeriesMeasure } from './measureTypes.ts';
-import { meterRows } from './plan.ts';
 
 interface Block {
   readonly startMs: number;

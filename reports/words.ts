@@ -62,6 +62,7 @@ export const STATUS_WORDS: Readonly<Record<CommandStatus, string>> = {
 export const END_WORDS: Readonly<Record<EndReason, string>> = {
   effect_seen: 'the effect was measured',
   effect_partly_seen: 'only part of the effect was measured',
+  effect_exceeded: 'more than asked was measured',
   storm_guard: 'Storm Guard was active',
   no_effect: 'no effect was measured',
   delivery_failed: 'it could not be delivered',

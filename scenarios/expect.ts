@@ -70,6 +70,7 @@ export const TERMINAL_STATUSES = [
 export const END_REASONS = [
   'effect_seen',
   'effect_partly_seen',
+  'effect_exceeded',
   'storm_guard',
   'no_effect',
   'delivery_failed',

@@ -103,7 +103,9 @@ const set = z
       .describe(words.join('; ')),
     duration: z
       .exactOptional(s.duration())
-      .describe('after it what stood before is set back; absent: the setting stands'),
+      .describe(
+        'after it what stood before is set back, which a sample of the device must show: not in the first minutes of a run; absent: the setting stands',
+      ),
   })
   .describe('An operator sets one charger, vehicle, thermostat or inverter, or all with a tag.');
 

@@ -26,6 +26,8 @@ export interface CloudWorldOptions {
   readonly programIds: readonly string[];
   /** The first program has every device as a member from the start. */
   readonly enrolled: boolean;
+  /** Devices that are members from the start besides, each with its program. */
+  readonly members?: ReadonlyMap<string, string>;
   readonly behaviour?: Partial<Behaviour>;
   readonly credentials?: CloudCredentials;
 }
@@ -107,7 +109,9 @@ export function createCloudWorld(options: CloudWorldOptions): CloudWorld {
   const homes = makeHomes({ oem, count, nowMs: scheduler.nowMs(), random });
   const fleet = createFleet({ ...homes, stepMs: STEP_MS, scheduler, onMode: () => {} });
   const heard = new Heard(fleet, scheduler);
-  const programs: CloudProgram[] = options.programIds.map((programId) => ({ programId }));
+  const { members = new Map<string, string>() } = options;
+  const programIds = new Set([...options.programIds, ...members.values()]);
+  const programs: CloudProgram[] = [...programIds].map((programId) => ({ programId }));
   const enrolledIn = options.enrolled ? options.programIds[0] : undefined;
   const { behaviour, credentials = CREDENTIALS } = options;
   const made = createCloud(oem, {
@@ -117,13 +121,16 @@ export function createCloudWorld(options: CloudWorldOptions): CloudWorld {
     credentials,
     programs,
     ...(behaviour === undefined ? {} : { behaviour }),
-    devices: homes.devices.map(({ deviceId }, device) => ({
-      device,
-      vendorDeviceId: deviceId,
-      zones: [ZONES[device % ZONES.length] ?? ZONES[0], ownZone(deviceId)],
-      stormGuardEnabled: true,
-      ...(enrolledIn === undefined ? {} : { enrolledIn }),
-    })),
+    devices: homes.devices.map(({ deviceId }, device) => {
+      const programId = members.get(deviceId) ?? enrolledIn;
+      return {
+        device,
+        vendorDeviceId: deviceId,
+        zones: [ZONES[device % ZONES.length] ?? ZONES[0], ownZone(deviceId)],
+        stormGuardEnabled: true,
+        ...(programId === undefined ? {} : { enrolledIn: programId }),
+      };
+    }),
   });
   const deviceIds = homes.devices.map((d) => d.deviceId);
   const index = new Map(deviceIds.map((id, i) => [id, i]));

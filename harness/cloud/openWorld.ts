@@ -52,6 +52,8 @@ export interface OpenWorld extends ServedWorld {
 }
 
 const KINDS: readonly ApplianceKind[] = ['charger', 'vehicle', 'thermostat', 'inverter'];
+/** Of the device with this index. */
+export const kindAt = (index: number): ApplianceKind => KINDS[index % KINDS.length] ?? 'vehicle';
 const CHARGE_LIMIT_PCT = 80;
 /** Share of the battery that is full at the start. */
 const FULL_RATIO = { min: 0.3, max: 0.7 } as const;
@@ -116,7 +118,7 @@ export function createOpenWorld({ scheduler, random, devices: count, behaviour }
 
 function deviceAt(deviceId: string, i: number, random: RandomSource): ApplianceDevice {
   const draw = random(`home/open/${deviceId}`);
-  const kind = KINDS[i % KINDS.length] ?? 'vehicle';
+  const kind = kindAt(i);
   switch (kind) {
     case 'charger':
     case 'vehicle': {

@@ -28,8 +28,9 @@ const cloud = z
     clientId: s.text('the client id', 200),
     clientSecret: secret('the client secret'),
     apiKey: secret('the API key').default(''),
+    workspace: z.exactOptional(s.id('id of the one workspace that may connect its devices; absent: every workspace')),
   })
-  .describe('How a manufacturer is reached.');
+  .describe('How a manufacturer is reached. A device of it belongs to the workspace that connects it first.');
 
 const site = z
   .strictObject({
@@ -40,8 +41,11 @@ const site = z
     outstation: s.whole('a DNP3 address', { min: 0, max: 65_519, example: 10 }).default(10),
     pointsMap,
     controlMode: s.oneOf(['agc', 'charge-discharge']).default('agc'),
+    workspace: z.exactOptional(s.id('id of the one workspace that may connect it; absent: the first that does')),
   })
-  .describe('A utility-scale site behind DNP3.');
+  .describe(
+    'A utility-scale site behind DNP3. It belongs to the workspace that is named here; without one to the first that connects it, until one is named here: a device that another workspace has connected is cut off then.',
+  );
 
 const seconds = (what: string) => s.whole(`${what} [s]`, { min: 1, max: 86_400, example: 2 });
 
@@ -84,6 +88,13 @@ const config = z.strictObject({
       requestsPerSecond: s
         .whole('requests a second of one workspace', { min: 1, max: 1_000_000, example: 100 })
         .default(100),
+      sandboxes: s
+        .whole('sandbox workspaces; one whose devices are all in use takes about 30 MB', {
+          min: 0,
+          max: 10_000,
+          example: 50,
+        })
+        .default(50),
     })
     .prefault({}),
 });

@@ -92,6 +92,7 @@ async function open(
           ...DEMO_ADDRESSES,
           pointsMap: { revision: DEFAULT_REVISION, overrides: {} },
           controlMode: 'agc',
+          workspace: DEMO.workspaceId,
         },
       ],
       webhooks: { allowLoopback: true },

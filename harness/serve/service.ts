@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { createApi } from '../../src/api/server.ts';
 import { type CoreSettings, defaultSettings } from '../../src/core/settings.ts';
+import type { Reach } from '../../src/core/sources.ts';
 import { inputError } from '../../src/domain/errors.ts';
 import { createApiTools, keysInFile } from '../../src/live/apiTools.ts';
 import { FieldLink } from '../../src/live/fieldLive.ts';
@@ -60,7 +61,12 @@ export function openService(options: ServiceOptions): Promise<RunningService> {
 }
 
 async function open(options: ServiceOptions, opened: Opened): Promise<RunningService> {
-  const { config, settings = settingsOf(options.config) } = options;
+  const { config } = options;
+  const settings = {
+    ...(options.settings ?? settingsOf(config)),
+    sandboxesMax: config.limits.sandboxes,
+    reach: reachOf(config),
+  };
   const clock = options.clock ?? new SteppedClock();
   makeDataFolder(config.data);
   const inData = (name: string): string => join(config.data, name);
@@ -90,11 +96,12 @@ async function open(options: ServiceOptions, opened: Opened): Promise<RunningSer
     telemetry,
     outbox,
     secrets,
-    outside: (plantId, lastMs) => {
-      if (plantId !== REGISTRY) return sandboxAround({ plantId, lastMs, settings, telemetry });
+    outside: (plantId, lastMs, isFrozen) => {
+      if (plantId !== REGISTRY) return sandboxAround({ plantId, lastMs, isFrozen, settings, telemetry });
       const testClock = options.clock !== undefined;
       // A clock that was advanced is not the machine's.
       if (testClock && lastMs !== null) clock.notBefore(lastMs);
+      if (testClock && isFrozen) clock.freeze();
       return production({ ...options, config, clock, testClock, settings, telemetry });
     },
   });
@@ -152,6 +159,18 @@ function paceOfWebhooks({ pace }: ServeConfig): Pick<SenderOptions, 'schedule' |
   };
 }
 
+/** Whose the sites and clouds are. */
+function reachOf({ sites, clouds }: ServeConfig): Reach {
+  const named = OEMS.flatMap((oem) => {
+    const workspace = clouds[oem]?.workspace;
+    return workspace === undefined ? [] : [[oem, workspace] as const];
+  });
+  return {
+    sites: new Map(sites.map((site) => [site.connectionId, site.workspace ?? null])),
+    clouds: new Map(named),
+  };
+}
+
 const withPeriod = (telemetryPeriodMs: number): CoreSettings['capabilities'] => {
   const entries = Object.entries(CAPABILITIES).map(([oem, c]) => [oem, { ...c, telemetryPeriodMs }] as const);
   return Object.fromEntries(entries) as CoreSettings['capabilities'];
@@ -188,6 +207,7 @@ function production(r: {
     clouds: new Map(clouds),
     sites: new Map(config.sites.map((s) => [s.connectionId, siteLink(s, clock, onFieldLink)])),
     telemetry,
+    reach: settings.reach,
   });
 }
 

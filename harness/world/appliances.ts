@@ -9,6 +9,7 @@ import { type HouseSpec, USUAL_HOUSE } from '../../simulators/appliance/thermal.
 import type { ApplianceNote } from '../../simulators/appliance/unit.ts';
 import type { DailyPattern, Visit } from '../../simulators/appliance/visits.ts';
 import type { Fleet } from '../../simulators/battery/fleet.ts';
+import { OPEN_BEHAVIOUR_PROVENANCE } from '../../simulators/oem/applianceBehaviour.ts';
 import type { ApplianceKind } from '../../src/domain/appliance.ts';
 import { invariant } from '../../src/domain/errors.ts';
 import { clamp, type EpochMs, kwToW, whToMj } from '../../src/domain/units.ts';
@@ -235,7 +236,15 @@ export const inWorld = (a: HomeAppliance): ApplianceInWorld => ({
   model: MODEL,
   capacityMj: a.capacityWh === null ? null : whToMj(a.capacityWh),
   powerWMax: a.powerWMax,
+  provenance: { source: `${FIGURES[a.field]}; its cloud: ${OPEN_BEHAVIOUR_PROVENANCE.source}`, standing: 'assumed' },
 });
+
+/** What stands in for figures that a scenario leaves out. @source evPhysics.ts, visits.ts, thermal.ts */
+const FIGURES: Readonly<Record<ApplianceField, string>> = {
+  ev: 'the scenario, and where it is silent a mid-size commuter car at a 7.2 kW charger',
+  thermostat: 'the scenario, and where it is silent a detached house of 180 m² with a 3-ton heat pump',
+  inverter: 'PV of the home',
+};
 
 export const MODEL = 'own figures';
 

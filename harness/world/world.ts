@@ -343,11 +343,13 @@ function cutOff({ homes, fleet, appliances }: World): void {
 
 function targetsOf(world: World) {
   const { clouds, fields, homes, fleet, appliances } = world;
+  const own = new Map<number, number[]>();
+  appliances.list.forEach((a, i) => {
+    own.set(a.home, [...(own.get(a.home) ?? []), i]);
+  });
   const setLink = (home: number, online: boolean, cause: string): void => {
     fleet.setLink(home, online, cause);
-    appliances.list.forEach((a, i) => {
-      if (a.home === home) appliances.fleet.setLink(i, online, cause);
-    });
+    for (const i of own.get(home) ?? []) appliances.fleet.setLink(i, online, cause);
   };
   return { clouds, fields, homes, setLink };
 }

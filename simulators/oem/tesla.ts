@@ -23,7 +23,8 @@ import { isRecord, json, readObject, routeOf } from './http.ts';
  *
  * What settings make the device do is ASSUMED (`follow` below), after TextureHQ/docs, commands (read): "Time of use"
  * with a price peak written over the whole day discharges for the grid, as much as the battery gives, when the export
- * rule is battery_ok; a trough charges up to the reserve; a reserve at the present charge holds it there. A reserve that
+ * rule is battery_ok; a trough charges up to the reserve; a reserve at the present charge holds it there; "Self
+ * consumption" where the owner has another strategy discharges for the home's load only. A reserve that
  * stands with the owner's own prices is the device's reserve; that of a peak or a trough only bounds it.
  * Settings are synchronised: a device that was not reached is told later, when it is.
  */
@@ -287,10 +288,12 @@ export function follow(own: TeslaSettings, now: TeslaSettings, socPct: number): 
   if (now.mode === 'autonomous' && now.price === 'trough' && !now.gridChargeOff) {
     return { mode: 'charge', reservePctMax: now.reservePct };
   }
-  if (now.reservePct <= own.reservePct) return { mode: 'reset' };
+  const isSelf = now.mode === 'self_consumption' && own.mode !== 'self_consumption';
+  const otherwise: Follow = isSelf ? { mode: 'discharge', ...floor, allowExport: false } : { mode: 'reset' };
+  if (now.reservePct <= own.reservePct) return otherwise;
   if (now.reservePct > socPct + HOLD_PCT)
-    return now.gridChargeOff ? { mode: 'reset' } : { mode: 'charge', reservePctMax: now.reservePct };
-  return now.reservePct >= socPct - HOLD_PCT ? { mode: 'idle' } : { mode: 'reset' };
+    return now.gridChargeOff ? otherwise : { mode: 'charge', reservePctMax: now.reservePct };
+  return now.reservePct >= socPct - HOLD_PCT ? { mode: 'idle' } : otherwise;
 }
 
 /** The floor that the device keeps under these settings, whatever it does [%]. */

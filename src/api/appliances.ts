@@ -57,7 +57,8 @@ export const applianceSchema = z.strictObject({
   state: z.nullable(applianceStateSchema),
 });
 
-export function applianceView(entry: ApplianceEntry, observation: ApplianceObservation | undefined) {
+export type ApplianceLike = Pick<ApplianceEntry, 'appliance' | 'reachable' | 'open'>;
+export function applianceView(entry: ApplianceLike, observation: ApplianceObservation | undefined) {
   const { appliance } = entry;
   return {
     id: appliance.deviceId,

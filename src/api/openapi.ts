@@ -3,8 +3,12 @@ import { SCOPES } from '../domain/client.ts';
 import { EVENT_TYPE_NAMES, EVENT_TYPES, type EventType } from '../domain/eventTypes.ts';
 import { PROBLEM_TYPE, PROBLEMS, type ProblemCode, problemUri } from './problems.ts';
 import type { Route } from './route.ts';
+import { STREAM_PATH, streamOperation } from './streamDoc.ts';
 
-/** The OpenAPI 3.1 document, made from the table of routes: there is no other description to fall out of step. */
+/**
+ * The OpenAPI 3.1 document, made from the table of routes: there is no other description to fall out of step. The WebSocket
+ * is no route; streamDoc.ts describes it.
+ */
 type Json = Readonly<Record<string, unknown>>;
 
 const ALWAYS: readonly ProblemCode[] = ['internal', 'unavailable'];
@@ -16,6 +20,7 @@ export function openApiDocument(routes: readonly Route[], about: { readonly vers
     path[r.method.toLowerCase()] = operation(r);
     paths[r.path] = path;
   }
+  paths[STREAM_PATH] = { get: streamOperation() };
   return {
     openapi: '3.1.0',
     info: {

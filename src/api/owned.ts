@@ -45,9 +45,10 @@ export function ownProgram({ state, workspaceId }: Caller, programId: string): P
 
 /**
  * Ids that partners choose are theirs alone: inside they carry the workspace, so that two may choose the same one and
- * neither learns of the other.
+ * neither learns of the other. Nothing that leaves shows it.
  */
 export const ownPrefix = (workspaceId: string): string => `${workspaceId}/`;
+export const withoutPrefix = (text: string, workspaceId: string): string => text.replaceAll(ownPrefix(workspaceId), '');
 
 export function ownResource({ state, workspaceId }: Caller, resourceId: string): Resource {
   const resource = state.resources.get(`${ownPrefix(workspaceId)}${resourceId}`);

@@ -2,8 +2,9 @@ import { ProblemError } from './problems.ts';
 import { pageSize } from './schemas.ts';
 
 /**
- * Lists come in pages, by cursor: a cursor names the last one shown, so what is added or taken away meanwhile neither
- * repeats nor skips others. It is opaque to the client; it belongs to one list.
+ * Lists come in pages, in the order of their ids: those that are numbered oldest first. A cursor names the last id shown
+ * and the next page has those after it, so what is added or taken away meanwhile, the one it names as well, neither repeats
+ * nor skips others. It is opaque to the client; it belongs to one list.
  */
 export interface PageQuery {
   readonly limit?: number | undefined;
@@ -37,10 +38,13 @@ function decode(list: string, cursor: string): string {
   throw badCursor();
 }
 
+/** "cmd-9" before "cmd-10"; ids are unique within a list. */
+const isBefore = (a: string, b: string): boolean => (a.length === b.length ? a < b : a.length < b.length);
+
 /**
- * One page of things that lie in memory in a fixed order.
+ * One page of things that lie in memory, in whatever order.
  * @param list  its name; a cursor of another list is refused
- * @throws      ProblemError when the cursor is none of this list, or what it names is gone
+ * @throws      ProblemError when the cursor is none of this list
  */
 export function pageOf<T, V>(
   request: {
@@ -57,23 +61,23 @@ export function pageOf<T, V>(
   const { list, all, idOf, isMine, matches = () => true, view } = request;
   const limit = pageSize(query);
   const after = query.cursor === undefined ? null : decode(list, query.cursor);
-  let begun = after === null;
-  const data: V[] = [];
-  let last: string | null = null;
+  // The first of what comes after, in order; one more than the page tells that there is another one.
+  const first: { readonly id: string; readonly item: T }[] = [];
   for (const item of all) {
     if (!isMine(item)) continue;
-    if (!begun) {
-      // It need not match any more: the page begins after it all the same.
-      begun = idOf(item) === after;
-      continue;
-    }
+    const id = idOf(item);
+    if (after !== null && !isBefore(after, id)) continue;
+    if (first.length > limit && !isBefore(id, first[limit]?.id ?? '')) continue;
     if (!matches(item)) continue;
-    if (data.length === limit) return { data, nextCursor: last === null ? null : encode(list, last) };
-    data.push(view(item));
-    last = idOf(item);
+    let at = first.length;
+    while (at > 0 && isBefore(id, first[at - 1]?.id ?? '')) at -= 1;
+    first.splice(at, 0, { id, item });
+    if (first.length > limit + 1) first.pop();
   }
-  if (!begun) throw badCursor();
-  return { data, nextCursor: null };
+  const shown = first.slice(0, limit);
+  const last = shown[shown.length - 1];
+  const isMore = first.length > limit && last !== undefined;
+  return { data: shown.map(({ item }) => view(item)), nextCursor: isMore ? encode(list, last.id) : null };
 }
 
 /** Sequence number to go on from in a list that is kept by the journal, newest first; null = from the newest. */

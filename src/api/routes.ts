@@ -7,6 +7,7 @@ import { destinationRoutes } from './routes/destinations.ts';
 import { eventRoutes } from './routes/events.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { gridRoutes } from './routes/grid.ts';
+import { marketRoutes } from './routes/market.ts';
 import { metricRoutes } from './routes/metrics.ts';
 import { openRoutes } from './routes/open.ts';
 import { programRoutes } from './routes/programs.ts';
@@ -27,6 +28,7 @@ export const ROUTES: readonly Route[] = [
   ...safetyRoutes,
   ...gridRoutes,
   ...programRoutes,
+  ...marketRoutes,
   ...eventRoutes,
   ...destinationRoutes,
   ...recordRoutes,

@@ -5,6 +5,7 @@ import { Identity, type IdentityOptions, type Principal } from './identity.ts';
 import { readJsonOctets } from './json.ts';
 import { Limits } from './limits.ts';
 import { openApiDocument } from './openapi.ts';
+import { withoutPrefix } from './owned.ts';
 import { PROBLEM_TYPE, PROBLEMS, ProblemError, problemBody } from './problems.ts';
 import { Buckets, type Rate } from './rate.ts';
 import { type Answer, Asked, type Face, type Route, type Submit } from './route.ts';
@@ -71,6 +72,10 @@ export async function createApi(service: Service, tools: ApiTools, options: ApiO
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(HEADERS).header('x-request-id', request.id);
     gate.admit(request, done);
+  });
+  app.addHook('onSend', (request, _reply, payload, done) => {
+    const workspaceId = request.principal?.workspaceId ?? null;
+    done(null, workspaceId !== null && typeof payload === 'string' ? withoutPrefix(payload, workspaceId) : payload);
   });
   app.setErrorHandler((error, request, reply) => answerFailure(error, request, reply, tools));
   app.setNotFoundHandler((request, reply) => answerFailure(noSuchRoute(request), request, reply, tools));

@@ -145,7 +145,9 @@ export interface TestClock {
   isFrozen(): boolean;
   freeze(): void;
   resume(): void;
-  /** Everything due until then happens, in order; resolves when it has settled. */
+  /** Whether one more advance may wait. */
+  canAdvance(): boolean;
+  /** Everything due until then happens, in order; resolves when it has settled. Only when one more may wait. */
   advanceTo(atMs: EpochMs): Promise<void>;
 }
 

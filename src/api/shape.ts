@@ -11,12 +11,17 @@ export function checked<T extends z.ZodType>(schema: T, value: unknown, part: st
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const errors = result.error.issues.flatMap((issue) => errorsOf(issue, schema, value));
-  const local = result.error.issues.some((i) => i.code === 'custom' && i.params?.code === 'local_time');
+  const local = result.error.issues.some(isOfLocalTime);
   const names = [...new Set(errors.map((e) => (e.place === '' ? part : e.place)))].join(', ');
   throw new ProblemError(local ? 'local_time' : 'invalid_request', `${part}: ${names}`, { errors });
 }
 
 type Issue = z.core.$ZodIssue;
+
+const isOfLocalTime = (issue: Issue): boolean =>
+  issue.code === 'invalid_union'
+    ? issue.errors.some((branch) => branch.some(isOfLocalTime))
+    : issue.code === 'custom' && issue.params?.code === 'local_time';
 
 function errorsOf(issue: Issue, schema: z.ZodType, value: unknown): RequestError[] {
   if (issue.code === 'unrecognized_keys') {
@@ -30,9 +35,15 @@ function errorsOf(issue: Issue, schema: z.ZodType, value: unknown): RequestError
   }
   if (issue.code === 'invalid_union' && issue.discriminator === undefined) {
     const deepest = [...issue.errors].sort((a, b) => depthOf(b) - depthOf(a))[0] ?? [];
-    if (deepest.some((i) => i.path.length > 0)) {
-      return deepest.flatMap((i) => errorsOf({ ...i, path: [...issue.path, ...i.path] } as Issue, schema, value));
+    // Where no way leads into the value, the one that takes its type knows what is wrong with it.
+    const meant = depthOf(deepest) > 0 ? deepest : wayOfItsType(issue);
+    if (meant !== undefined) {
+      return meant.flatMap((i) => errorsOf({ ...i, path: [...issue.path, ...i.path] } as Issue, schema, value));
     }
+  }
+  if (issue.code === 'invalid_key') {
+    const expected = issue.issues.map((i) => i.message).join(', ');
+    return [{ place: placeOf(issue.path), found: show(issue.path[issue.path.length - 1]), expected }];
   }
   const found = valueAt(value, issue.path);
   const expected = issue.message.replace(/^Invalid input: expected /, '').replace(/, received .*$/, '');
@@ -40,6 +51,12 @@ function errorsOf(issue: Issue, schema: z.ZodType, value: unknown): RequestError
   const hint = typeof found === 'string' ? nearestName(found, values) : undefined;
   return [withHint({ place: placeOf(issue.path), found: show(found), expected }, hint)];
 }
+
+/** Of a union that has no words of its own. */
+const wayOfItsType = (issue: Extract<Issue, { code: 'invalid_union' }>): readonly Issue[] | undefined =>
+  issue.message === 'Invalid input'
+    ? issue.errors.find((way) => way.length > 0 && way.every((i) => i.code !== 'invalid_type'))
+    : undefined;
 
 const depthOf = (issues: readonly Issue[]): number => Math.max(0, ...issues.map((i) => i.path.length));
 

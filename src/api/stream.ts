@@ -14,18 +14,19 @@ import type { Tickets } from './tickets.ts';
  * GET /v1/stream: the events of a workspace as they become durable, over a WebSocket (RFC 6455).
  *
  *   client → {"type":"subscribe","topics":["command","device:dev_1"]}   also "unsubscribe"
- *   server → {"type":"subscribed","topics":[…all there are now…]}
+ *   server → {"type":"subscribed","topics":[…all there are now…],"lastSeq":12}
  *   server → {"type":"event","seq":12,"index":0,"event":{type, version, timestamp, data}}
  *   server → {"type":"heartbeat","at":…,"lastSeq":12}
  *   server → {"type":"error","code":…,"detail":…}   the connection stays
  *
  * A topic is the first word of event types ("command" has command.succeeded and command.failed), a whole event type, one
  * device ("device:<id>"), or "*". `seq` is the journal's: it grows, and has holes where other things were recorded. At most
- * once: what was missed while away is in the audit trail and at the destinations.
+ * once: what was missed while away, which `lastSeq` tells (the newest there is), is in the audit trail and at the
+ * destinations.
  *
  * Limits: a frame of 64 kB (close 1009), SUBSCRIPTIONS_MAX topics (close 1007 with no change), a client that does not
  * read is cut at 1 MB (others do not notice: each has a buffer of its own), CLIENTS_MAX connections of a workspace. The
- * connection ends with its credential (close 1008).
+ * connection ends with its credential (close 1008): in place of the next frame.
  */
 export interface StreamOptions {
   readonly heartbeatMs: number;
@@ -34,8 +35,8 @@ export interface StreamOptions {
 }
 
 const DEFAULTS: StreamOptions = { heartbeatMs: 15_000, bufferedMax: 1_000_000, clientsMax: 5_000 };
-const FRAME_MAX = 64 * 1024;
-const SUBSCRIPTIONS_MAX = 100;
+export const FRAME_MAX = 64 * 1024;
+export const SUBSCRIPTIONS_MAX = 100;
 /** Frames that make no sense before the connection is cut. */
 const ERRORS_MAX = 100;
 
@@ -105,16 +106,12 @@ export class Streams {
     socket.on('message', (data, isBinary) => this.#onMessage(client, data, isBinary));
   }
 
-  /** Tells everybody that the line stands, and cuts those whose credential does not. */
+  /** Tells everybody that the line stands. */
   beat(): void {
-    const { service, tools } = this.#face;
-    const nowMs = tools.nowMs();
+    const nowMs = this.#face.tools.nowMs();
     for (const room of this.#rooms.values()) {
       const text = JSON.stringify({ type: 'heartbeat', at: isoUtc(nowMs), lastSeq: room.lastSeq });
-      for (const client of [...room.clients]) {
-        if (stillValid(client.principal, service.registry.state, nowMs)) this.#send(client, text);
-        else client.socket.close(CLOSE.policy, 'the credential has ended');
-      }
+      for (const client of [...room.clients]) this.#send(client, text);
     }
   }
 
@@ -130,12 +127,14 @@ export class Streams {
   #room(workspaceId: string): Room {
     const known = this.#rooms.get(workspaceId);
     if (known !== undefined) return known;
+    const { service } = this.#face;
     const clients = new Set<Client>();
+    const [newest] = service.history(`workspace/${workspaceId}`, { beforeSeq: null, limit: 1 });
     const room: Room = {
       clients,
       byTopic: new Map(),
-      lastSeq: 0,
-      stop: this.#face.service.listen(workspaceId, (event) => {
+      lastSeq: newest?.seq ?? 0,
+      stop: service.listen(workspaceId, (event) => {
         room.lastSeq = event.seq;
         this.#tell(room, event);
       }),
@@ -156,6 +155,11 @@ export class Streams {
 
   #send(client: Client, text: string): void {
     if (client.isGone) return;
+    const { service, tools } = this.#face;
+    if (!stillValid(client.principal, service.registry.state, tools.nowMs())) {
+      client.isGone = true;
+      return client.socket.close(CLOSE.policy, 'the credential has ended');
+    }
     if (client.socket.bufferedAmount > this.#o.bufferedMax) {
       client.isGone = true;
       return client.socket.terminate();
@@ -176,7 +180,7 @@ export class Streams {
     else if (new Set([...topics, ...request.topics]).size > SUBSCRIPTIONS_MAX) {
       return client.socket.close(CLOSE.badData, `at most ${SUBSCRIPTIONS_MAX} subscriptions`);
     } else for (const t of request.topics) subscribe(client, t);
-    this.#send(client, JSON.stringify({ type: 'subscribed', topics: [...topics] }));
+    this.#send(client, JSON.stringify({ type: 'subscribed', topics: [...topics], lastSeq: client.room.lastSeq }));
   }
 
   #complain(client: Client, code: string, detail: string): void {
@@ -258,7 +262,7 @@ export async function openStream(
       const state = face.service.registry.state;
       const { ticket } = request.query as { readonly ticket?: unknown };
       const principal =
-        typeof ticket === 'string' ? tickets.redeem(ticket) : await face.identity.of(request.headers, state);
+        typeof ticket === 'string' ? tickets.redeem(ticket, state) : await face.identity.of(request.headers, state);
       if (principal === null) throw new ProblemError('unauthenticated', 'the ticket is not valid');
       if (!principal.scopes.has('read')) throw new ProblemError('missing_scope', 'this needs the scope read');
       if (principal.workspaceId === null)

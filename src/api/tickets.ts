@@ -1,5 +1,6 @@
+import type { CoreState } from '../core/state.ts';
 import type { EpochMs } from '../domain/units.ts';
-import type { Principal } from './identity.ts';
+import { type Principal, stillValid } from './identity.ts';
 import { type ApiTools, randomId } from './tools.ts';
 
 /** A ticket opens one stream where a header cannot be sent, as in a browser. @source OWASP WebSocket cheat sheet */
@@ -21,11 +22,13 @@ export class Tickets {
     return { ticket, expiresMs };
   }
 
-  /** Once. */
-  redeem(ticket: string): Principal | null {
+  /** Once, and only while the credential that it was given to stands. @param registry  state of who has credentials */
+  redeem(ticket: string, registry: CoreState): Principal | null {
     const held = this.#held.get(ticket);
     this.#held.delete(ticket);
-    return held !== undefined && held.expiresMs > this.#tools.nowMs() ? held.principal : null;
+    const nowMs = this.#tools.nowMs();
+    if (held === undefined || held.expiresMs <= nowMs) return null;
+    return stillValid(held.principal, registry, nowMs) ? held.principal : null;
   }
 }
 const TICKET_MS = 30_000;

@@ -5,7 +5,7 @@ import type { BatteryState } from '../domain/battery.ts';
 import type { CommandInput } from '../domain/command.ts';
 import type { Customer, Device, Site, Workspace } from '../domain/device.ts';
 import { BATTERY_SLUG } from '../domain/order.ts';
-import type { Program } from '../domain/program.ts';
+import type { Award, Program } from '../domain/program.ts';
 import { settingsOf } from '../domain/setting.ts';
 import { isoUtc } from '../domain/time.ts';
 import { wireInstant } from './schemas.ts';
@@ -90,7 +90,8 @@ export const deviceSchema = z.strictObject({
   availableCommands: z.array(z.strictObject({ slug: z.string(), description: z.string() })),
   state: nullable(batteryState),
 });
-export function deviceView(entry: DeviceEntry, observation: Observation | undefined) {
+export type DeviceLike = Pick<DeviceEntry, 'device' | 'reachable' | 'stormActive' | 'openCommandId'>;
+export function deviceView(entry: DeviceLike, observation: Observation | undefined) {
   const { device } = entry;
   return {
     id: device.deviceId,
@@ -199,6 +200,21 @@ export const enrollmentView = (e: Enrollment) => ({
   submittedAt: e.submittedAtMs === null ? null : isoUtc(e.submittedAtMs),
 });
 
+export const awardSchema = z.strictObject({
+  programId: z.string(),
+  startsAt: wireInstant(),
+  endsAt: wireInstant(),
+  awardedW: z.number(),
+  priceUsdPerMwh: z.number(),
+});
+export const awardView = ({ programId, startMs, endMs, awardedW, priceUsdPerMwh }: Award) => ({
+  programId,
+  startsAt: isoUtc(startMs),
+  endsAt: isoUtc(endMs),
+  awardedW,
+  priceUsdPerMwh,
+});
+
 export const intervalSchema = z.strictObject({
   startsAt: wireInstant(),
   endsAt: wireInstant(),
@@ -214,9 +230,9 @@ export const eventSchema = z.strictObject({
   intervals: z.array(intervalSchema),
   optedOutDeviceIds: z.array(z.string()),
 });
-/** @param prefix  of ids that partners choose: the workspace's own, not shown */
-export const eventView = ({ event, status, optedOut }: EventEntry, prefix: string) => ({
-  id: withoutPrefix(event.eventId, prefix),
+export type EventLike = Pick<EventEntry, 'event' | 'status' | 'optedOut'>;
+export const eventView = ({ event, status, optedOut }: EventLike) => ({
+  id: event.eventId,
   programId: event.programId,
   kind: event.kind,
   calledBy: event.calledBy,
@@ -229,6 +245,3 @@ export const eventView = ({ event, status, optedOut }: EventEntry, prefix: strin
   })),
   optedOutDeviceIds: [...optedOut],
 });
-
-export const withoutPrefix = (id: string, prefix: string): string =>
-  id.startsWith(prefix) ? id.slice(prefix.length) : id;

@@ -28,8 +28,8 @@ export type AgendaItem =
   /** sinceMs: when the device went out of reach. */
   | { readonly kind: 'alert-check'; readonly deviceId: string; readonly sinceMs: EpochMs }
   | { readonly kind: 'silence-check'; readonly deviceId: string }
-  /** Key of the enrollment in the state. */
-  | { readonly kind: 'enrollment-check'; readonly enrollmentKey: string };
+  /** Key of the enrollment in the state, and which one of that key. */
+  | { readonly kind: 'enrollment-check'; readonly enrollmentKey: string; readonly enrollmentId: string };
 
 interface Entry {
   readonly atMs: EpochMs;

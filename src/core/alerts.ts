@@ -168,7 +168,8 @@ export function noteForAlerts(state: CoreState, fact: Fact, atMs: EpochMs, rules
   if (deviceId === undefined) return;
   const { reason } = fact.outcome;
   if (reason === 'no_effect') state.noEffectRuns.set(deviceId, (state.noEffectRuns.get(deviceId) ?? 0) + 1);
-  if (reason === 'effect_seen' || reason === 'effect_partly_seen') state.noEffectRuns.delete(deviceId);
+  if (reason === 'effect_seen' || reason === 'effect_partly_seen' || reason === 'effect_exceeded')
+    state.noEffectRuns.delete(deviceId);
 }
 
 /** Whose a command is, of a battery or of another device; their numbers are one row. */

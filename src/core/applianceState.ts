@@ -10,6 +10,7 @@ import type { Fact } from '../domain/fact.ts';
 import type { Setting, SettingSlug } from '../domain/setting.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import type { CoreSettings } from './settings.ts';
+import { sourceKey } from './sources.ts';
 import { type CoreState, deviceTagKey, ENDED_COMMANDS_MAX } from './state.ts';
 
 /** What is kept of devices other than batteries, of the settings of all devices, and how facts change it. */
@@ -97,6 +98,7 @@ export function applyAppliance(state: CoreState, fact: ApplianceFact, atMs: Epoc
     case 'appliance.connected': {
       const { appliance } = fact;
       state.appliances.set(appliance.deviceId, { appliance, reachable: true, ...emptyBook() });
+      state.sources.set(sourceKey(appliance.source), appliance.deviceId);
       addToSite(state, appliance);
       return addTags(state, appliance);
     }

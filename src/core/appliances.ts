@@ -24,6 +24,7 @@ import type { CoreInput, RefusalCode } from './input.ts';
 import { startsUnderLimits } from './limits.ts';
 import { watchLoading } from './loadAlerts.ts';
 import { STOPPED } from './routing.ts';
+import { connectObstacle } from './sources.ts';
 import { type DeviceEntry, deviceTagKey } from './state.ts';
 
 /**
@@ -90,14 +91,8 @@ export function onAppliance(ctx: Context, input: ApplianceCoreInput): void {
 }
 
 function connect(ctx: Context, appliance: Appliance): void {
-  const { deviceId, siteId, workspaceId } = appliance;
-  const { appliances, devices, sites } = ctx.state;
-  if (appliances.has(deviceId) || devices.has(deviceId)) {
-    return ctx.refuse('connect-appliance', `${deviceId} is connected`);
-  }
-  if (sites.get(siteId)?.workspaceId !== workspaceId) {
-    return ctx.refuse('connect-appliance', `${siteId}: no such site`, 'unknown');
-  }
+  const obstacle = connectObstacle(ctx, appliance);
+  if (obstacle !== null) return ctx.refuse('connect-appliance', obstacle.why, obstacle.code);
   ctx.emit({ type: 'appliance.connected', appliance });
 }
 
@@ -333,9 +328,9 @@ export function onApplianceState(ctx: Context, deviceId: string, state: Applianc
 
 /** A sample came in: the settings that it shows have succeeded. */
 export function settle(ctx: Context, deviceId: string): void {
-  const state = evidenceOf(ctx, deviceId);
   const open = bookOf(ctx.state, deviceId)?.open;
-  if (state === undefined || open === undefined || open.size === 0) return;
+  const state = open === undefined || open.size === 0 ? undefined : evidenceOf(ctx, deviceId);
+  if (open === undefined || state === undefined) return;
   for (const commandId of [...open.values()]) {
     const entry = ctx.state.applianceCommands.get(commandId);
     if (entry === undefined || !isAfter(entry, state) || settingEffect(entry.command.setting, state) !== 'seen')

@@ -7,11 +7,14 @@ import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import { noteForAlerts } from './alerts.ts';
 import { applyAppliance, emptyBook, isApplianceFact } from './applianceState.ts';
 import { applyClient } from './clients.ts';
+import { staleAfterMs } from './context.ts';
 import { applyDestination } from './destinations.ts';
 import { joinPrices } from './prices.ts';
+import { applyReadings } from './readings.ts';
 import { applyRule, isRuleFact } from './rules.ts';
 import { applyApproved, applyConfigured, applyStop } from './safety.ts';
 import type { CoreSettings } from './settings.ts';
+import { sourceKey } from './sources.ts';
 import {
   BATCHES_MAX,
   bidKey,
@@ -47,19 +50,11 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
       if (known !== undefined) state.workspaces.set(fact.workspaceId, { ...known, gridServices: fact.enabled });
       return;
     }
+    case 'clock.set':
+      state.clock.isFrozen = fact.isFrozen;
+      return;
     case 'device.connected':
-      state.devices.set(fact.device.deviceId, {
-        device: fact.device,
-        stormActive: false,
-        reachable: true,
-        openCommandId: null,
-        lastCommandId: null,
-        kept: null,
-        undo: null,
-        ...emptyBook(),
-      });
-      tag(state, fact.device.deviceId, fact.device.tags);
-      return addToSite(state, fact.device);
+      return connected(state, fact.device, atMs, settings);
     case 'client.created':
     case 'client.secret-added':
     case 'client.secret-removed':
@@ -104,6 +99,8 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
       return eventChanged(state, fact, atMs, settings);
     case 'prices.published':
       return pricesPublished(state, fact, atMs);
+    case 'meter.read':
+      return applyReadings(state, fact, atMs);
     case 'bid.submitted':
       state.bids.set(bidKey(fact.bid.programId, fact.bid.startMs), fact.bid);
       return;
@@ -126,8 +123,26 @@ export function apply(state: CoreState, fact: Fact, atMs: EpochMs, settings: Cor
 }
 
 function pricesPublished(state: CoreState, fact: FactOf<'prices.published'>, atMs: EpochMs): void {
-  const key = priceKey(fact.node, fact.market);
+  const key = priceKey(fact.node, fact.market, fact.workspaceId);
   state.prices.set(key, joinPrices(state.prices.get(key), fact, atMs));
+}
+
+function connected(state: CoreState, device: Device, atMs: EpochMs, settings: CoreSettings): void {
+  const { deviceId, source } = device;
+  state.devices.set(deviceId, {
+    device,
+    stormActive: false,
+    reachable: true,
+    openCommandId: null,
+    lastCommandId: null,
+    kept: null,
+    undo: null,
+    ...emptyBook(),
+  });
+  state.sources.set(sourceKey(source), deviceId);
+  tag(state, deviceId, device.tags);
+  addToSite(state, device);
+  state.agenda.add(atMs + staleAfterMs({ settings }, { device }), { kind: 'silence-check', deviceId });
 }
 
 function addToSite(state: CoreState, { deviceId, siteId }: Device): void {
@@ -202,21 +217,24 @@ function retag(state: CoreState, fact: FactOf<'device.tagged'>): void {
 }
 
 function enrollmentChanged(state: CoreState, fact: FactOf<'enrollment.changed'>, atMs: EpochMs): void {
-  const key = enrollmentKey(fact.deviceId, fact.programId);
+  const { enrollmentId, deviceId, programId, from, to } = fact;
+  const key = enrollmentKey(deviceId, programId);
   const known = state.enrollments.get(key);
-  if (known === undefined) {
+  if (from === null || known === undefined) {
     state.counters.enrollment += 1;
-    const { enrollmentId, deviceId, programId, to } = fact;
-    state.enrollments.set(key, { enrollmentId, deviceId, programId, status: to, submittedAtMs: null });
+    const fresh = { enrollmentId, deviceId, programId, status: to, submittedAtMs: null, wasTakenOut: false };
+    state.enrollments.set(key, fresh);
   } else {
-    known.status = fact.to;
+    known.status = to;
+    const workspaceId = state.devices.get(deviceId)?.device.workspaceId ?? '';
+    known.wasTakenOut = to === 'unenrolled' && state.workspaces.get(workspaceId)?.gridServices === true;
   }
-  const members = state.enrolledIn.get(fact.programId) ?? new Set();
-  members.add(fact.deviceId);
-  state.enrolledIn.set(fact.programId, members);
-  if (fact.to !== 'submitted') return;
+  const members = state.enrolledIn.get(programId) ?? new Set();
+  members.add(deviceId);
+  state.enrolledIn.set(programId, members);
+  if (to !== 'submitted') return;
   if (known !== undefined) known.submittedAtMs = atMs;
-  state.agenda.add(atMs + ENROLLMENT_FIRST_CHECK_MS, { kind: 'enrollment-check', enrollmentKey: key });
+  state.agenda.add(atMs + ENROLLMENT_FIRST_CHECK_MS, { kind: 'enrollment-check', enrollmentKey: key, enrollmentId });
 }
 
 type EventFact = FactOf<
@@ -246,6 +264,7 @@ function eventChanged(state: CoreState, fact: EventFact, atMs: EpochMs, settings
       return setEventDays(state, entry.event.programId);
     case 'event.measured':
       entry.measured = true;
+      entry.measureAgain = false;
       return;
     case 'event.answered': {
       const deviceIds = state.resources.get(fact.resourceId)?.deviceIds ?? [];
@@ -273,6 +292,7 @@ function eventOffered(state: CoreState, fact: FactOf<'event.offered'>, atMs: Epo
     event,
     status: 'offered',
     measured: false,
+    measureAgain: false,
     optedOut: new Set(),
     lastDispatch: null,
     failures: new Map(),

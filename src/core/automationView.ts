@@ -28,8 +28,8 @@ import type { Context } from './context.ts';
 import { orderObstacle, rulingOf } from './give.ts';
 import { fitsGroup, membersOf } from './groups.ts';
 import { inWindow } from './markets.ts';
-import { priceAt } from './prices.ts';
-import { type CoreState, enrollmentKey, priceKey } from './state.ts';
+import { priceAt, pricesFor } from './prices.ts';
+import { type CoreState, enrollmentKey } from './state.ts';
 
 /** What automations see, and what a firing would do. Nothing here changes anything: the dry run asks the same questions. */
 
@@ -86,8 +86,8 @@ export interface Answer {
   readonly seen: SeenValue;
 }
 
-export function priceAnswer(ctx: Context, test: PriceTest): Answer {
-  const price = priceAt(ctx.state.prices.get(priceKey(test.node, test.market)), ctx.nowMs);
+export function priceAnswer(ctx: Context, workspaceId: string, test: PriceTest): Answer {
+  const price = priceAt(pricesFor(ctx.state, workspaceId, test), ctx.nowMs);
   const what = `${test.market} price of ${test.node} [$/MWh]`;
   const holds = price === null ? null : compares(price, test.comparison, test.usdPerMwh);
   return { holds, seen: { what, value: price, atMs: ctx.nowMs } };
@@ -103,7 +103,12 @@ export function sampleAnswer(ctx: Context, test: SampleTest, entry: AnyEntry): A
 export const whatOf = (test: SampleTest, entry: AnyEntry): string => `${fieldOf(test)} of ${deviceOf(entry).deviceId}`;
 
 /** @param device  a target; null for the conditions that ask for no device */
-export function conditionAnswer(ctx: Context, c: AutomationCondition, device: AnyEntry | null): Answer {
+export function conditionAnswer(
+  ctx: Context,
+  workspaceId: string,
+  c: AutomationCondition,
+  device: AnyEntry | null,
+): Answer {
   switch (c.kind) {
     case 'time': {
       const days = c.daysOfWeek ?? [0, 1, 2, 3, 4, 5, 6];
@@ -115,7 +120,7 @@ export function conditionAnswer(ctx: Context, c: AutomationCondition, device: An
       };
     }
     case 'price':
-      return priceAnswer(ctx, c);
+      return priceAnswer(ctx, workspaceId, c);
     case 'telemetry':
     case 'state':
       if (device === null) return { holds: null, seen: { what: fieldOf(c), value: null, atMs: null } };
@@ -188,7 +193,7 @@ export function planFiring(ctx: Context, rule: AutomationRule, cause: Cause, hel
   if (depth > DEPTH_MAX) return held(`it follows from ${DEPTH_MAX} automations in a row on ${cause.subject}`);
   for (const [i, c] of rule.conditions.entries()) {
     if (asksDevice(c)) continue;
-    const answer = conditionAnswer(ctx, c, null);
+    const answer = conditionAnswer(ctx, rule.workspaceId, c, null);
     seen.push(answer.seen);
     const why = failed(`conditions[${i}]`, answer);
     if (why !== null) return held(why);
@@ -223,7 +228,7 @@ function targetsOf(ctx: Context, rule: AutomationRule, trigger: AnyEntry | undef
 /** An alert is no matter of the targets: conditions that ask for a device ask for the one that triggered it. */
 function alertStep(ctx: Context, rule: AutomationRule, trigger: AnyEntry | undefined): FiringStep {
   const whys = rule.conditions.flatMap((c, i) =>
-    asksDevice(c) ? (failed(`conditions[${i}]`, conditionAnswer(ctx, c, trigger ?? null)) ?? []) : [],
+    asksDevice(c) ? (failed(`conditions[${i}]`, conditionAnswer(ctx, rule.workspaceId, c, trigger ?? null)) ?? []) : [],
   );
   const deviceId = trigger === undefined ? '' : deviceOf(trigger).deviceId;
   return { deviceId, resourceId: null, why: whys[0] ?? null };
@@ -243,7 +248,7 @@ function stepsOf(ctx: Context, rule: AutomationRule, targets: readonly AnyEntry[
   const { action } = rule;
   const whyNot = (device: AnyEntry): string | null => {
     for (const [i, c] of rule.conditions.entries()) {
-      const why = asksDevice(c) ? failed(`conditions[${i}]`, conditionAnswer(ctx, c, device)) : null;
+      const why = asksDevice(c) ? failed(`conditions[${i}]`, conditionAnswer(ctx, rule.workspaceId, c, device)) : null;
       if (why !== null) return why;
     }
     return actionObstacle(ctx, rule, device);

@@ -33,9 +33,9 @@ import type { Context } from './context.ts';
 import { unenroll } from './enrollment.ts';
 import { giveOrder } from './give.ts';
 import { answerEvent } from './incentives.ts';
-import { nextChange } from './prices.ts';
+import { nextChange, pricesFor } from './prices.ts';
 import { LATE_MS_MAX, noSuchTag } from './schedules.ts';
-import { type CoreState, priceKey } from './state.ts';
+import type { CoreState } from './state.ts';
 
 /**
  * Automations at work. Edges come from four sides: the agenda (time, and the next change of a known price), samples, facts
@@ -183,11 +183,12 @@ export function automationDue(ctx: Context, automationId: string, atMs: EpochMs)
 }
 
 function lookAtPrice(ctx: Context, entry: AutomationEntry, test: PriceTest): void {
-  const { holds, seen } = priceAnswer(ctx, test);
+  const { workspaceId } = entry.automation;
+  const { holds, seen } = priceAnswer(ctx, workspaceId, test);
   const head = headOf(entry.automation);
   const wasMet = entry.met.has('');
   const isMet = holds ?? wasMet;
-  const series = ctx.state.prices.get(priceKey(test.node, test.market));
+  const series = pricesFor(ctx.state, workspaceId, test);
   const nextMs = nextChange(series, test, { nowMs: ctx.nowMs, holds: isMet });
   if (nextMs !== entry.nextMs) ctx.emit({ type: 'automation.waits', ...head, nextMs });
   if (isMet === wasMet) return;
@@ -262,7 +263,7 @@ export function react(ctx: Context, facts: readonly Fact[]): void {
         onEvent(ctx, fact.eventId, 'ended');
         break;
       case 'prices.published':
-        onPrices(ctx, fact.node, fact.market);
+        onPrices(ctx, fact);
         break;
       default:
         break;
@@ -300,10 +301,11 @@ function onEvent(ctx: Context, eventId: string, what: 'offered' | 'started' | 'e
 }
 
 /** Prices of a node are everybody's. */
-function onPrices(ctx: Context, node: string, market: 'day-ahead' | 'real-time'): void {
+function onPrices(ctx: Context, p: Extract<Fact, { readonly type: 'prices.published' }>): void {
   for (const entry of ctx.state.automations.values()) {
-    const { when, enabled } = entry.automation;
-    if (enabled && when.kind === 'price' && when.node === node && when.market === market) lookAtPrice(ctx, entry, when);
+    const { when, enabled, workspaceId } = entry.automation;
+    if (!enabled || when.kind !== 'price' || when.node !== p.node || when.market !== p.market) continue;
+    if (p.workspaceId === undefined || p.workspaceId === workspaceId) lookAtPrice(ctx, entry, when);
   }
 }
 

@@ -16,7 +16,7 @@ import { type EpochMs, MS_PER_HOUR, MS_PER_MIN } from '../domain/units.ts';
 export const BASELINE_METHOD = '10-in-10 with same-day adjustment ±20 % (derived)';
 
 const DAYS_WANTED = 10;
-const DAYS_BACK_MAX = 45;
+export const DAYS_BACK_MAX = 45;
 const DAYS_MIN = 5;
 const ADJUST_FROM_MS = 4 * MS_PER_HOUR;
 const ADJUST_TO_MS = MS_PER_HOUR;

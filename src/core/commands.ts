@@ -2,7 +2,7 @@ import type { Command, CommandCause, CommandInput, CommandOutcome, EndReason } f
 import { isTerminal } from '../domain/command.ts';
 import { invariant } from '../domain/errors.ts';
 import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
-import { type Context, capabilitiesOf, nextJobId } from './context.ts';
+import { type Context, capabilitiesOf, isOffline, nextJobId } from './context.ts';
 import { enrollmentOf } from './enrollment.ts';
 import type { BatchRequest, CommandRequest, RefusalCode } from './input.ts';
 import { batchUnderLimits, overloadOf } from './limits.ts';
@@ -138,6 +138,8 @@ export function commandObstacle(ctx: Context, request: CommandRequest): Obstacle
   const why = inputObstacle(entry, input);
   if (why !== null) return { why, code: 'invalid' };
   const caps = capabilitiesOf(ctx, entry);
+  const foreign = expressionObstacle(ctx, entry, input);
+  if (foreign !== null) return { why: foreign, code: 'unsupported' };
   if (caps !== null && endMs - startMs > caps.durationMsMax) {
     const most = caps.durationMsMax / MS_PER_MIN;
     return { why: `the window is longer than the manufacturer takes: at most ${most} min`, code: 'unsupported' };
@@ -147,6 +149,28 @@ export function commandObstacle(ctx: Context, request: CommandRequest): Obstacle
   return workspace?.gridServices
     ? null
     : { why: 'grid services are not enabled for this organisation', code: 'forbidden' };
+}
+
+/** What the peer has no words for: it would be dropped in silence, or do something else. */
+function expressionObstacle(ctx: Context, entry: DeviceEntry, input: CommandInput): string | null {
+  const { operatingMode, powerW, minimumBatteryReserve, maximumBatteryReserve, enableGridInteraction } = input;
+  const { deviceId, nameplate } = entry.device;
+  const caps = capabilitiesOf(ctx, entry);
+  if (caps === null) {
+    const isPlain = minimumBatteryReserve === undefined && maximumBatteryReserve === undefined;
+    if (!isPlain) return 'a setpoint of a site behind DNP3 has no reserves of its own; its reserve is a setting';
+    const isHome = operatingMode === 'discharge' && !enableGridInteraction;
+    return isHome
+      ? 'a site behind DNP3 has no load of its own: without enableGridInteraction it cannot discharge'
+      : null;
+  }
+  if (caps.needsEnrollment && enrollmentOf(ctx.state, deviceId) !== 'approved') {
+    return 'its manufacturer takes commands only for a device with an approved enrollment in a program';
+  }
+  if (powerW === undefined || caps.powerControl === 'setpoint') return null;
+  const wholeW = operatingMode === 'charge' ? nameplate.chargeWMax : nameplate.dischargeWMax;
+  const isOther = (operatingMode === 'charge' || operatingMode === 'discharge') && powerW !== wholeW;
+  return isOther ? `it knows only on and off: leave out powerW, and it gives all of its ${wholeW} W` : null;
 }
 
 function inputObstacle(entry: DeviceEntry, input: CommandInput): string | null {
@@ -275,7 +299,8 @@ export function verify(ctx: Context, commandId: string): void {
   if (entry === undefined || isTerminal(entry.status)) return;
   const device = ctx.state.devices.get(entry.command.deviceId);
   if (device === undefined) return;
-  const outcome = verdictOf({ entry, device, evidence: ctx.telemetry.evidence.get(commandId), settings: ctx.settings });
+  const evidence = ctx.telemetry.evidence.get(commandId);
+  const outcome = verdictOf({ entry, device, evidence, settings: ctx.settings, isOffline: isOffline(ctx, device) });
   ctx.emit({ type: 'command.ended', commandId, outcome });
 }
 

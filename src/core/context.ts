@@ -23,15 +23,23 @@ export interface Context {
 }
 
 /** Capabilities of a device's OEM; null for a site behind DNP3. */
-export function capabilitiesOf(ctx: Context, entry: DeviceEntry): OemCapabilities | null {
+export function capabilitiesOf(
+  ctx: Pick<Context, 'settings'>,
+  entry: Pick<DeviceEntry, 'device'>,
+): OemCapabilities | null {
   const { source } = entry.device;
   return source.kind === 'oem' ? ctx.settings.capabilities[source.oem] : null;
 }
 
 /** How old a sample may be before it says nothing [ms]. */
-export function staleAfterMs(ctx: Context, entry: DeviceEntry): number {
+export function staleAfterMs(ctx: Pick<Context, 'settings'>, entry: Pick<DeviceEntry, 'device'>): number {
   const period = capabilitiesOf(ctx, entry)?.telemetryPeriodMs ?? ctx.settings.fieldTelemetryPeriodMs;
   return period * ctx.settings.staleAfterPeriods;
+}
+
+/** Said to be out of reach, or never heard of; false for one that was online when it was last heard of. */
+export function isOffline(ctx: Context, { device, reachable }: DeviceEntry): boolean {
+  return !reachable && (device.source.kind === 'dnp3' || ctx.telemetry.latest.get(device.deviceId)?.online !== true);
 }
 
 export const nextJobId = (ctx: Context): string => `job-${ctx.state.counters.job + 1}`;

@@ -1,4 +1,4 @@
-import type { Device } from '../domain/device.ts';
+import type { Device, Workspace } from '../domain/device.ts';
 import { InvariantError, invariant } from '../domain/errors.ts';
 import type { Fact } from '../domain/fact.ts';
 import type { EpochMs } from '../domain/units.ts';
@@ -43,13 +43,15 @@ import type { CoreInput, Effect, Refusal } from './input.ts';
 import { watchLoading } from './loadAlerts.ts';
 import { publishPrices, submitBid, takeAwards } from './markets.ts';
 import { measureEvent } from './measure.ts';
-import { onFieldEvent, onTelemetry } from './observe.ts';
+import { checkHeard, onFieldEvent, onTelemetry } from './observe.ts';
+import { takeReadings } from './readings.ts';
 import { check, onJobReply, onKept } from './replies.ts';
 import { resume } from './resume.ts';
 import { isRuleInput, onRule } from './rules.ts';
 import { expireApproval } from './safety.ts';
 import { fireSchedule } from './schedules.ts';
 import type { CoreSettings } from './settings.ts';
+import { connectObstacle } from './sources.ts';
 import { type CoreState, newState } from './state.ts';
 import { TelemetryStore } from './telemetry.ts';
 import { checkUndo } from './undo.ts';
@@ -132,9 +134,13 @@ function decide(ctx: Context, input: CoreInput): void {
   if (isApplianceInput(input)) return onAppliance(ctx, input);
   switch (input.kind) {
     case 'create-workspace':
-      return ctx.emit({ type: 'workspace.created', workspace: input.workspace });
+      return createWorkspace(ctx, input.workspace);
     case 'enable-grid-services':
       return enableGridServices(ctx, input);
+    case 'set-clock': {
+      const { kind: _, ...set } = input;
+      return set.isFrozen === ctx.state.clock.isFrozen ? undefined : ctx.emit({ type: 'clock.set', ...set });
+    }
     case 'create-customer':
       return ctx.emit({ type: 'customer.created', customer: input.customer });
     case 'create-site':
@@ -144,9 +150,7 @@ function decide(ctx: Context, input: CoreInput): void {
     case 'tag-device':
       if (ctx.state.appliances.has(input.deviceId))
         return ctx.emit({ type: 'appliance.tagged', deviceId: input.deviceId, tags: input.tags });
-      if (!ctx.state.devices.has(input.deviceId))
-        return ctx.refuse('tag-device', `${input.deviceId}: no such device`, 'unknown');
-      return ctx.emit({ type: 'device.tagged', deviceId: input.deviceId, tags: input.tags });
+      return tagDevice(ctx, input.deviceId, input.tags);
     case 'create-client':
     case 'add-client-secret':
     case 'remove-client-secret':
@@ -189,8 +193,8 @@ function decide(ctx: Context, input: CoreInput): void {
     case 'report':
       return takeReport(ctx, input);
     case 'publish-prices': {
-      const { node, market, startMs, stepMs, usdPerMwh } = input;
-      return publishPrices(ctx, { node, market, startMs, stepMs, usdPerMwh });
+      const { kind: _, ...prices } = input;
+      return publishPrices(ctx, prices);
     }
     case 'submit-bid':
       return submitBid(ctx, input.bid);
@@ -206,6 +210,8 @@ function decide(ctx: Context, input: CoreInput): void {
         batteryWh: [...input.batteryWh],
       });
       return watchLoading(ctx, input.siteId);
+    case 'meter-readings':
+      return takeReadings(ctx, input.blocks);
     case 'oem-reply':
       return onOemReply(ctx, input.deviceId, input.reply);
     case 'field-event':
@@ -217,14 +223,29 @@ function decide(ctx: Context, input: CoreInput): void {
   }
 }
 
+function createWorkspace(ctx: Context, workspace: Workspace): void {
+  const most = ctx.settings.sandboxesMax;
+  const isSandbox = (w: Workspace): boolean => w.environment === 'sandbox' && w.workspaceId !== workspace.workspaceId;
+  if (workspace.environment === 'sandbox' && [...ctx.state.workspaces.values()].filter(isSandbox).length >= most) {
+    return ctx.refuse('create-workspace', `${most} sandboxes are there, the most that this service has`, 'limit');
+  }
+  ctx.emit({ type: 'workspace.created', workspace });
+}
+
 /** Connects a device; where the manufacturer enrols on connection, that happens now for every program it may join. */
 function connect(ctx: Context, device: Device): void {
-  if (ctx.state.devices.has(device.deviceId) || ctx.state.appliances.has(device.deviceId))
-    return ctx.refuse('connect-device', `${device.deviceId} is connected`);
-  if (!ctx.state.sites.has(device.siteId))
-    return ctx.refuse('connect-device', `${device.siteId}: no such site`, 'unknown');
+  const obstacle = connectObstacle(ctx, device);
+  if (obstacle !== null) return ctx.refuse('connect-device', obstacle.why, obstacle.code);
   ctx.emit({ type: 'device.connected', device });
   enrollByItself(ctx, device);
+}
+
+/** Into a program's group by its tag: where the manufacturer enrols by itself, that happens now. */
+function tagDevice(ctx: Context, deviceId: string, tags: readonly string[]): void {
+  const entry = ctx.state.devices.get(deviceId);
+  if (entry === undefined) return ctx.refuse('tag-device', `${deviceId}: no such device`, 'unknown');
+  ctx.emit({ type: 'device.tagged', deviceId, tags });
+  enrollByItself(ctx, entry.device);
 }
 
 function onOemReply(ctx: Context, deviceId: string, reply: OemReply): void {
@@ -280,12 +301,13 @@ function due(ctx: Context, item: AgendaItem): void {
     case 'alert-check':
       return checkReach(ctx, item.deviceId, item.sinceMs);
     case 'silence-check': {
-      const againMs = checkSilence(ctx, item.deviceId);
+      const check = ctx.state.devices.has(item.deviceId) ? checkHeard : checkSilence;
+      const againMs = check(ctx, item.deviceId);
       if (againMs !== null) ctx.state.agenda.add(againMs, item);
       return;
     }
     case 'enrollment-check': {
-      const againMs = checkEnrollment(ctx, item.enrollmentKey);
+      const againMs = checkEnrollment(ctx, item);
       if (againMs !== null) ctx.state.agenda.add(againMs, item);
     }
   }

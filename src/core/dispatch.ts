@@ -4,7 +4,7 @@ import { type EventInterval, type ExclusionReason, eventEndMs, eventStartMs, pro
 import { type EpochMs, MS_PER_HOUR } from '../domain/units.ts';
 import { allocate, type Candidate } from './allocate.ts';
 import { conclude, openEntry } from './commands.ts';
-import { type Context, capabilitiesOf, staleAfterMs } from './context.ts';
+import { type Context, capabilitiesOf, isOffline, staleAfterMs } from './context.ts';
 import { type Cut, fitUnderLimits } from './limits.ts';
 import { order, ordersOf } from './orders.ts';
 import { ownUseW } from './ownUse.ts';
@@ -174,7 +174,7 @@ function standing(ctx: Context, planning: Planning, device: DeviceEntry, limitW:
   if (enrollment.status !== 'approved') return 'not_enrolled';
   if (entry.optedOut.has(deviceId)) return 'opted_out';
   const seen = ctx.telemetry.latest.get(deviceId);
-  if (!device.reachable) return 'offline';
+  if (isOffline(ctx, device)) return 'offline';
   if (seen === undefined || ctx.nowMs - seen.state.sampledAtMs > staleAfterMs(ctx, device)) return 'stale_telemetry';
   if (device.stormActive) return 'storm_guard';
   if ((entry.failures.get(deviceId) ?? 0) >= FAILURES_MAX) return 'not_responding';

@@ -27,9 +27,9 @@ import {
   whatOf,
 } from './automationView.ts';
 import type { Context } from './context.ts';
-import { endOf, priceAt } from './prices.ts';
+import { endOf, priceAt, pricesFor } from './prices.ts';
 import type { CoreSettings } from './settings.ts';
-import { type CoreState, type PriceSeries, priceKey } from './state.ts';
+import type { CoreState, PriceSeries } from './state.ts';
 import type { TelemetryStore } from './telemetry.ts';
 
 /**
@@ -136,7 +136,7 @@ function subjects(ctx: Context, rule: AutomationRule): Subject[] {
     case 'time':
       return [{ cause: { subject: '', eventId: null, seen: [] }, holds: null }];
     case 'price': {
-      const { holds, seen } = priceAnswer(ctx, when);
+      const { holds, seen } = priceAnswer(ctx, rule.workspaceId, when);
       return [{ cause: { subject: '', eventId: null, seen: [seen] }, holds }];
     }
     case 'telemetry':
@@ -193,7 +193,7 @@ function edgesOf(request: DryRunRequest, ctx: Context): Edge[] {
       return timesOf(timing, range).map((atMs) => ({ atMs, subject: '', seen: [] }));
     }
     case 'price':
-      return priceEdges(request.prices ?? ctx.state.prices.get(priceKey(when.node, when.market)), when);
+      return priceEdges(request.prices ?? pricesFor(ctx.state, request.rule.workspaceId, when), when);
     case 'telemetry':
     case 'state':
       return sampleEdges(ctx, request, when);
@@ -268,6 +268,7 @@ function tried(request: DryRunRequest, edges: readonly Edge[]): TriedFiring[] {
 
 function clockObstacle(request: DryRunRequest, atMs: EpochMs): string | null {
   const then = onlyLooks(request, atMs);
-  const i = request.rule.conditions.findIndex((c) => isTimed(c) && conditionAnswer(then, c, null).holds !== true);
+  const { conditions, workspaceId } = request.rule;
+  const i = conditions.findIndex((c) => isTimed(c) && conditionAnswer(then, workspaceId, c, null).holds !== true);
   return i < 0 ? null : `conditions[${i}] does not hold`;
 }

@@ -10,6 +10,7 @@ import { type CoreState, type DeviceEntry, type Enrollment, enrollmentKey } from
  * Enrollment in a program: candidate → eligible | ineligible; eligible → submitted → approved | rejected; approved →
  * unenrolled. Where the manufacturer enrols by itself (SolarEdge, on connect) all steps are made at once; where it does
  * not (Enphase) an application goes out, a test period follows and the cloud is asked until it decides.
+ * One that is over stays over: who enrols again gets a new enrollment, with an id of its own, which takes its place.
  */
 export function enroll(ctx: Context, deviceId: string, programId: string): void {
   const device = ctx.state.devices.get(deviceId);
@@ -19,7 +20,9 @@ export function enroll(ctx: Context, deviceId: string, programId: string): void 
     return ctx.refuse('enroll', `${programId}: no such program`, 'unknown');
   }
   const known = ctx.state.enrollments.get(enrollmentKey(deviceId, programId));
-  if (known !== undefined) return ctx.refuse('enroll', `${deviceId} is already ${known.status} in ${programId}`);
+  if (known !== undefined && !isOver(known)) {
+    return ctx.refuse('enroll', `${deviceId} is already ${known.status} in ${programId}`);
+  }
   const enrollmentId = `enr-${ctx.state.counters.enrollment + 1}`;
   const step = (from: EnrollmentStatus | null, to: EnrollmentStatus, why: string) =>
     ctx.emit({ type: 'enrollment.changed', enrollmentId, deviceId, programId, from, to, why });
@@ -34,15 +37,22 @@ export function enroll(ctx: Context, deviceId: string, programId: string): void 
   if (caps.autoEnroll) return step('submitted', 'approved', 'the manufacturer enrols by itself on connection');
 }
 
-/** Where the manufacturer enrols on connection, that happens for every program whose group the device is in. */
+const isOver = (e: Enrollment): boolean => ENROLLMENT_NEXT[e.status].length === 0;
+
+/**
+ * Where the manufacturer enrols on connection, that happens for every program whose group the device is in; also when it
+ * comes into the group later, or its organisation takes up grid services again. One that was taken out of a program by
+ * itself stays out until somebody enrols it.
+ */
 export function enrollByItself(ctx: Context, device: Device): void {
   if (device.source.kind !== 'oem' || !ctx.state.workspaces.get(device.workspaceId)?.gridServices) return;
   const caps = ctx.settings.capabilities[device.source.oem];
   if (!caps.gridServices || !caps.autoEnroll) return;
   for (const { programId, workspaceId } of ctx.state.programs.values()) {
     if (workspaceId !== device.workspaceId) continue;
-    const isNew = !ctx.state.enrollments.has(enrollmentKey(device.deviceId, programId));
-    if (isNew && device.tags.includes(programTag(programId))) enroll(ctx, device.deviceId, programId);
+    const known = ctx.state.enrollments.get(enrollmentKey(device.deviceId, programId));
+    const mayJoin = known === undefined || (isOver(known) && !known.wasTakenOut);
+    if (mayJoin && device.tags.includes(programTag(programId))) enroll(ctx, device.deviceId, programId);
   }
 }
 
@@ -147,9 +157,13 @@ const CHECK_MS = 30 * MS_PER_MIN;
 const CHECK_MS_MAX = 90 * MS_PER_DAY;
 
 /** Asks the cloud about a pending application. @returns when to ask again [epoch ms]; null if it is settled or too old */
-export function checkEnrollment(ctx: Context, key: string): EpochMs | null {
-  const e = ctx.state.enrollments.get(key);
-  if (e === undefined || e.status !== 'submitted' || e.submittedAtMs === null) return null;
+export function checkEnrollment(
+  ctx: Context,
+  which: { readonly enrollmentKey: string; readonly enrollmentId: string },
+): EpochMs | null {
+  const e = ctx.state.enrollments.get(which.enrollmentKey);
+  if (e === undefined || e.enrollmentId !== which.enrollmentId || e.status !== 'submitted' || e.submittedAtMs === null)
+    return null;
   const device = ctx.state.devices.get(e.deviceId)?.device;
   if (device === undefined || device.source.kind !== 'oem') return null;
   const { oem, vendorDeviceId } = device.source;

@@ -1,5 +1,6 @@
 import type { ReportReading } from '../domain/fact.ts';
 import { eventEndMs, eventStartMs } from '../domain/program.ts';
+import { isoUtc } from '../domain/time.ts';
 import { withdraw } from './commands.ts';
 import type { Context } from './context.ts';
 import type { EventOffer } from './input.ts';
@@ -137,6 +138,9 @@ export function takeReport(
     return ctx.refuse('report', `${r.eventId}: no such event`, 'unknown');
   const bad = r.readings.find((x) => !(x.endMs > x.startMs) || !Number.isFinite(x.usageWh));
   if (bad !== undefined) return ctx.refuse('report', `reading at ${bad.startMs}: not an interval with a finite energy`);
+  const ahead = r.readings.find((x) => x.endMs > ctx.nowMs);
+  if (ahead !== undefined)
+    return ctx.refuse('report', `the interval that ends ${isoUtc(ahead.endMs)} is not over`, 'invalid');
   ctx.emit({
     type: 'report.received',
     reportId: r.reportId,

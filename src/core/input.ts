@@ -2,6 +2,7 @@ import type { BatteryState } from '../domain/battery.ts';
 import type { CommandInput } from '../domain/command.ts';
 import type { Customer, Device, Site, Workspace } from '../domain/device.ts';
 import type { ReportReading } from '../domain/fact.ts';
+import type { MeterBlock } from '../domain/meter.ts';
 import type { Award, Bid, EventInterval, Program } from '../domain/program.ts';
 import type { EpochMs } from '../domain/units.ts';
 import type { FieldEvent, FieldJob } from '../ports/field.ts';
@@ -24,6 +25,12 @@ export type CoreInput =
       readonly kind: 'enable-grid-services';
       readonly workspaceId: string;
       readonly enabled: boolean;
+      readonly actor: string;
+    }
+  | {
+      readonly kind: 'set-clock';
+      readonly workspaceId: string;
+      readonly isFrozen: boolean;
       readonly actor: string;
     }
   | { readonly kind: 'create-customer'; readonly customer: Customer }
@@ -61,6 +68,8 @@ export type CoreInput =
     }
   | {
       readonly kind: 'publish-prices';
+      /** They hold in this workspace alone; absent = the market's, which hold for all. */
+      readonly workspaceId?: string;
       readonly node: string;
       readonly market: 'day-ahead' | 'real-time';
       readonly startMs: EpochMs;
@@ -78,6 +87,7 @@ export type CoreInput =
       readonly gridWh: readonly number[];
       readonly batteryWh: readonly number[];
     }
+  | { readonly kind: 'meter-readings'; readonly blocks: readonly MeterBlock[] }
   | { readonly kind: 'oem-reply'; readonly deviceId: string; readonly reply: OemReply }
   | { readonly kind: 'field-event'; readonly deviceId: string; readonly event: FieldEvent }
   /** The core begins anew on what the journal holds: what may be under way at a peer is asked after. */

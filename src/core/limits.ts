@@ -145,6 +145,12 @@ const seenW = (ctx: Context, deviceId: string): number => {
   return Number.isFinite(rateW) ? rateW : 0;
 };
 
+/** What a command makes of a device [W], + discharge: one that knows only on and off gives all it has. */
+function givenW(ctx: Context, device: DeviceEntry, { powerW, ...rest }: CommandInput): number {
+  const isWhole = powerW === undefined || capabilitiesOf(ctx, device)?.powerControl === 'on-off';
+  return signedPowerW(device, isWhole ? rest : { ...rest, powerW });
+}
+
 /** What a device does, or is told to do in the window, in the direction; the larger of the two [W], ≥ 0. */
 function doneW(
   ctx: Context,
@@ -154,13 +160,13 @@ function doneW(
   const sign = direction === 'discharge' ? 1 : -1;
   const open = ctx.state.commands.get(device.openCommandId ?? '')?.command;
   const overlaps = open !== undefined && open.startMs < window.endMs && window.startMs < open.endMs;
-  const toldW = overlaps ? signedPowerW(device, open.input) : 0;
+  const toldW = overlaps ? givenW(ctx, device, open.input) : 0;
   return Math.max(0, sign * toldW, sign * seenW(ctx, device.device.deviceId));
 }
 
 /** Why a single command would overload what is above its device, with the figures; null if it fits. */
 export function overloadOf(ctx: Context, device: DeviceEntry, input: CommandInput, window: Window): string | null {
-  const powerW = signedPowerW(device, input);
+  const powerW = givenW(ctx, device, input);
   if (powerW === 0 || ctx.state.transformers.size === 0) return null;
   const asked = { deviceId: device.device.deviceId, fixedW: 0, moreW: Math.abs(powerW), isWhole: false };
   const direction = powerW > 0 ? 'discharge' : 'charge';
@@ -246,7 +252,7 @@ export function batchUnderLimits(
   const { deviceIds, input, window } = request;
   const asked = deviceIds.flatMap((deviceId) => {
     const device = ctx.state.devices.get(deviceId);
-    const moreW = device === undefined ? 0 : Math.abs(signedPowerW(device, input));
+    const moreW = device === undefined ? 0 : Math.abs(givenW(ctx, device, input));
     const isWhole = device !== undefined && capabilitiesOf(ctx, device)?.powerControl === 'on-off';
     return moreW === 0 ? [] : [{ deviceId, fixedW: 0, moreW, isWhole }];
   });

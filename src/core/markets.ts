@@ -1,28 +1,25 @@
 import type { Award, Bid, DailyWindow, EventInterval, Program } from '../domain/program.ts';
-import { localClock } from '../domain/time.ts';
-import type { EpochMs } from '../domain/units.ts';
+import { isoUtc, localClock } from '../domain/time.ts';
+import { type EpochMs, MS_PER_MIN } from '../domain/units.ts';
 import type { Context } from './context.ts';
 import { offerEvent } from './incentives.ts';
+import type { CoreInput } from './input.ts';
 import { bidKey } from './state.ts';
 
 /** Markets: prices call events, bids are submitted, awards are dispatched. */
 
-/** Keeps a price series [$/MWh, null = gap]; day-ahead ones call the events of programs that a price triggers. */
-export function publishPrices(
-  ctx: Context,
-  p: {
-    readonly node: string;
-    readonly market: 'day-ahead' | 'real-time';
-    readonly startMs: EpochMs;
-    readonly stepMs: number;
-    readonly usdPerMwh: readonly (number | null)[];
-  },
-): void {
+/**
+ * Keeps a price series [$/MWh, null = gap]; day-ahead ones call the events of programs that a price triggers: with a
+ * workspace those of its programs, without one (the market's) those of all.
+ */
+export function publishPrices(ctx: Context, p: Omit<Extract<CoreInput, { kind: 'publish-prices' }>, 'kind'>): void {
   ctx.emit({ type: 'prices.published', ...p });
   if (p.market !== 'day-ahead') return;
   for (const program of ctx.state.programs.values()) {
-    if (program.node === p.node && program.trigger.kind === 'day-ahead-price')
+    if (program.node !== p.node || program.trigger.kind !== 'day-ahead-price') continue;
+    if (p.workspaceId === undefined || p.workspaceId === program.workspaceId) {
       callByPrice(ctx, program, program.trigger, p);
+    }
   }
 }
 
@@ -63,13 +60,18 @@ function adjacent(intervals: readonly EventInterval[]): EventInterval[][] {
   return runs;
 }
 
-/** Takes a bid for one hour that has not begun; a newer one replaces the whole curve. */
+/** Takes a bid for one local hour that has not begun, where awards call events; a newer one replaces the whole curve. */
 export function submitBid(ctx: Context, bid: Bid): void {
   const program = ctx.state.programs.get(bid.programId);
   if (program === undefined) return ctx.refuse('bid', `${bid.programId}: no such program`, 'unknown');
-  if (bid.startMs <= ctx.nowMs) return ctx.refuse('bid', `the hour at ${bid.startMs} has begun: its market is closed`);
+  if (program.trigger.kind !== 'day-ahead-award')
+    return ctx.refuse('bid', `${bid.programId} has the trigger ${program.trigger.kind}: no award calls it`, 'invalid');
+  if (bid.startMs % MS_PER_MIN !== 0 || !localClock(bid.startMs, program.timeZone).endsWith(':00'))
+    return ctx.refuse('bid', `${isoUtc(bid.startMs)} begins no hour in ${program.timeZone}`, 'invalid');
+  if (bid.startMs <= ctx.nowMs)
+    return ctx.refuse('bid', `the hour at ${isoUtc(bid.startMs)} has begun: its market is closed`);
   const why = curveObstacle(bid);
-  if (why !== null) return ctx.refuse('bid', why);
+  if (why !== null) return ctx.refuse('bid', why, 'invalid');
   ctx.emit({ type: 'bid.submitted', bid });
 }
 
@@ -114,9 +116,9 @@ export function takeAwards(ctx: Context, awards: readonly Award[]): void {
 function awardObstacle(ctx: Context, award: Award): string | null {
   const { programId, startMs, awardedW, priceUsdPerMwh } = award;
   const bid = ctx.state.bids.get(bidKey(programId, startMs));
-  if (bid === undefined) return `no bid of ${programId} stands for the hour at ${startMs}`;
+  if (bid === undefined) return `no bid of ${programId} stands for the hour at ${isoUtc(startMs)}`;
   if (ctx.state.awards.some((a) => a.programId === programId && a.startMs === startMs))
-    return `${programId} has its award for the hour at ${startMs}`;
+    return `${programId} has its award for the hour at ${isoUtc(startMs)}`;
   const offered = bid.steps.filter((s) => s.priceUsdPerMwh <= priceUsdPerMwh);
   const offeredW = offered[offered.length - 1]?.quantityW ?? 0;
   return awardedW <= offeredW

@@ -7,12 +7,14 @@ import { members } from './dispatch.ts';
 import { type DeviceEntry, type EventEntry, enrollmentKey } from './state.ts';
 
 /**
- * Performance of an event per device [Wh], from what the core itself can know: its meters and its baseline. A device
+ * Performance of an event per device [Wh], from what the core itself can know: its meters and its baseline; once, and
+ * again when readings come late. A device
  * without complete meter data is left out; one without a baseline has no delivered energy.
  */
 export function measureEvent(ctx: Context, eventId: string): void {
   const entry = ctx.state.events.get(eventId);
-  if (entry === undefined || entry.status === 'cancelled' || entry.measured) return;
+  if (entry === undefined || entry.status === 'cancelled') return;
+  if (entry.measured && !entry.measureAgain) return;
   const devices = members(ctx, entry.event.programId).flatMap((device) => performanceOf(ctx, entry, device));
   ctx.emit({ type: 'event.measured', performance: { eventId, baselineMethod: BASELINE_METHOD, devices } });
 }

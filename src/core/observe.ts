@@ -1,10 +1,12 @@
 import type { BatteryState } from '../domain/battery.ts';
 import { isTerminal } from '../domain/command.ts';
+import { isoUtc } from '../domain/time.ts';
+import type { EpochMs } from '../domain/units.ts';
 import type { FieldEvent } from '../ports/field.ts';
 import { settle } from './appliances.ts';
 import { onSample } from './automations.ts';
 import { conclude, stormBegan } from './commands.ts';
-import type { Context } from './context.ts';
+import { type Context, staleAfterMs } from './context.ts';
 import { watchLoading } from './loadAlerts.ts';
 import { onFieldReply } from './replies.ts';
 import { onLinkLost } from './safety.ts';
@@ -44,6 +46,29 @@ function setReachable(ctx: Context, device: DeviceEntry, reachable: boolean, why
   if (reachable === device.reachable) return;
   ctx.emit({ type: 'device.reachable', deviceId: device.device.deviceId, reachable, why });
   if (reachable) onReachable(ctx, device);
+}
+
+/**
+ * Nothing was heard of a device for so many of its periods that it cannot be called reachable: its cloud is down, or does
+ * not know it. Counted from the core's start at the earliest, because samples are not kept over a restart. The link of a
+ * site behind DNP3 speaks for itself once it was heard of.
+ * @returns when to look again [epoch ms]; null = never
+ */
+export function checkHeard(ctx: Context, deviceId: string): EpochMs | null {
+  const device = ctx.state.devices.get(deviceId);
+  if (device === undefined) return null;
+  const heard = ctx.telemetry.latest.get(deviceId);
+  const isSite = device.device.source.kind === 'dnp3';
+  if (isSite && (heard !== undefined || !device.reachable)) return null;
+  const afterMs = staleAfterMs(ctx, device);
+  const sinceMs = Math.max(heard?.receivedAtMs ?? Number.NEGATIVE_INFINITY, ctx.telemetry.startedMs ?? ctx.nowMs);
+  if (ctx.nowMs < sinceMs + afterMs) return sinceMs + afterMs;
+  if (device.reachable) {
+    if (isSite) onLinkLost(ctx, device);
+    const since = heard === undefined ? 'it is waited for' : isoUtc(heard.receivedAtMs);
+    setReachable(ctx, device, false, `nothing was heard of it since ${since}`);
+  }
+  return ctx.nowMs + afterMs;
 }
 
 function setStorm(ctx: Context, device: DeviceEntry, state: BatteryState): void {

@@ -1,7 +1,7 @@
 import type { PriceTest } from '../domain/automation.ts';
 import { compares } from '../domain/sample.ts';
 import { type EpochMs, MS_PER_DAY } from '../domain/units.ts';
-import type { PriceSeries } from './state.ts';
+import { type CoreState, type PriceSeries, priceKey } from './state.ts';
 
 /** Prices of a node as steps of equal length: what is published later takes the place of what it covers. */
 
@@ -25,6 +25,13 @@ export function joinPrices(known: PriceSeries | undefined, block: PriceSeries, n
   });
   return { startMs: from, stepMs, usdPerMwh: values };
 }
+
+/** The prices that a workspace goes by: its own at this node, else the market's. */
+export const pricesFor = (
+  { prices }: CoreState,
+  workspaceId: string,
+  { node, market }: Pick<PriceTest, 'node' | 'market'>,
+): PriceSeries | undefined => prices.get(priceKey(node, market, workspaceId)) ?? prices.get(priceKey(node, market));
 
 export const endOf = (s: PriceSeries): EpochMs => s.startMs + s.usdPerMwh.length * s.stepMs;
 

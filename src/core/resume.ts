@@ -3,6 +3,7 @@ import { resumedAppliances } from './applianceEffects.ts';
 import type { Context } from './context.ts';
 import { controlEffect } from './effects.ts';
 import type { Effect } from './input.ts';
+import { showAllReadings } from './readings.ts';
 
 /**
  * After a restart the intents are known, and what became of them is not: a request may have left, arrived and taken
@@ -28,6 +29,7 @@ export function resume(ctx: Context): void {
     }
   }
   for (const effect of resumedAppliances(ctx.state, ctx.nowMs)) ctx.ask(effect);
+  showAllReadings(ctx);
 }
 
 function asResumed(effect: Effect): Effect {

@@ -44,8 +44,10 @@ export interface ApprovalEntry {
   readonly binding: string;
   readonly requestedAtMs: EpochMs;
   status: ApprovalStatus;
-  /** Who decided last; null = nobody yet, or time. */
+  /** Who approved or refused it; null = nobody. */
   decidedBy: string | null;
+  /** Who revoked it; null = nobody: time, a change of the site or a stop ends it, too. */
+  revokedBy: string | null;
   why: string;
 }
 
@@ -317,6 +319,7 @@ export function applySafety(state: CoreState, fact: SafetyFact, atMs: EpochMs): 
         requestedAtMs: atMs,
         status: 'pending',
         decidedBy: null,
+        revokedBy: null,
         why: '',
       });
       state.agenda.add(request.untilMs, { kind: 'approval-end', approvalId: request.approvalId });
@@ -381,7 +384,8 @@ function close(
   const entry = state.approvalRequests.get(approvalId);
   if (entry === undefined) return;
   entry.status = by.status;
-  entry.decidedBy = by.by;
+  if (by.status === 'refused') entry.decidedBy = by.by;
+  if (by.status === 'revoked') entry.revokedBy = by.by;
   entry.why = by.why;
   state.endedApprovals.add(approvalId);
   const [oldest] = state.endedApprovals;

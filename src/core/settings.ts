@@ -1,6 +1,7 @@
 import { MS_PER_MIN } from '../domain/units.ts';
 import type { OemCapabilities, OemId } from '../ports/oem.ts';
 import { type AlertSettings, DEFAULT_ALERTS } from './alerts.ts';
+import type { Reach } from './sources.ts';
 
 /** The knobs of the core. They are part of a run's input: same settings, same log. */
 export interface CoreSettings {
@@ -22,6 +23,8 @@ export interface CoreSettings {
   /** Mean power ÷ setpoint at and above which a command succeeded; below the second it had no effect. */
   readonly succeededRatio: number;
   readonly partialRatio: number;
+  /** Mean power ÷ setpoint above which a command gave more than it was asked for, if that is more than deadbandW, too. */
+  readonly exceededRatio: number;
   /** A new setpoint is sent only if it differs by more than both. */
   readonly deadbandW: number;
   readonly deadbandRatio: number;
@@ -32,6 +35,10 @@ export interface CoreSettings {
   /** null = no rule watches. */
   readonly alerts: AlertSettings | null;
   readonly capabilities: Readonly<Record<OemId, OemCapabilities>>;
+  /** So many workspaces may be sandboxes: each has makers of its own in the process. */
+  readonly sandboxesMax: number;
+  /** What may be connected, and by whom; absent = whatever is named, by anybody. */
+  readonly reach?: Reach;
 }
 
 export const defaultSettings = (capabilities: Readonly<Record<OemId, OemCapabilities>>): CoreSettings => ({
@@ -45,10 +52,12 @@ export const defaultSettings = (capabilities: Readonly<Record<OemId, OemCapabili
   meterDelayMs: 20 * MS_PER_MIN,
   succeededRatio: 0.9,
   partialRatio: 0.1,
+  exceededRatio: 1.1, // assumed, as far off as the other side
   deadbandW: 50,
   deadbandRatio: 0.05,
   sumToleranceRatio: 0.01,
   assumedDischargeRatio: 0.948,
   alerts: DEFAULT_ALERTS,
+  sandboxesMax: 50,
   capabilities,
 });

@@ -12,6 +12,7 @@ import type { EpochMs } from '../domain/units.ts';
 import { Agenda } from './agenda.ts';
 import type { ApplianceCommandEntry, ApplianceEntry, SettingBook } from './applianceState.ts';
 import type { AutomationEntry } from './automationState.ts';
+import type { MeterSeries } from './readings.ts';
 import type { ApprovalEntry, StopLatch } from './safety.ts';
 import type { ScheduleEntry } from './scheduleState.ts';
 
@@ -29,6 +30,10 @@ export interface CoreState {
   readonly destinations: Map<string, Destination>;
   readonly sites: Map<string, Site>;
   readonly devices: Map<string, DeviceEntry>;
+  /** Of the plant's test clock, if it has one. */
+  readonly clock: { isFrozen: boolean };
+  /** Source → the one device that has it; the names are sourceKey's. */
+  readonly sources: Map<string, string>;
   readonly devicesByTag: Map<string, Set<string>>;
   readonly devicesBySite: Map<string, Set<string>>;
   /** Chargers, vehicles, thermostats and inverters; their ids are no battery's. */
@@ -86,6 +91,8 @@ export interface CoreState {
   /** Device → the one schedule of its modes. */
   readonly deviceModes: Map<string, string>;
   readonly prices: Map<string, PriceSeries>;
+  /** Meter → what was read, by readings.ts's key. */
+  readonly meters: Map<string, MeterSeries>;
   readonly bids: Map<string, Bid>;
   readonly awards: Award[];
   /** Facts put entries in; time takes them out, and a question that is still open puts itself back. */
@@ -147,6 +154,8 @@ export interface Enrollment {
   status: EnrollmentStatus;
   /** When the application went out; null before. */
   submittedAtMs: EpochMs | null;
+  /** Unenrolled by itself, not with its whole organisation. */
+  wasTakenOut: boolean;
 }
 
 export interface Resource {
@@ -156,10 +165,15 @@ export interface Resource {
   readonly deviceIds: readonly string[];
 }
 
+export const EVENT_STATUSES = ['offered', 'started', 'ended', 'cancelled'] as const;
+export type EventStatus = (typeof EVENT_STATUSES)[number];
+
 export interface EventEntry {
   readonly event: GridEvent;
-  status: 'offered' | 'started' | 'ended' | 'cancelled';
+  status: EventStatus;
   measured: boolean;
+  /** Readings came since that it rests on. */
+  measureAgain: boolean;
   readonly optedOut: Set<string>;
   lastDispatch: Dispatch | null;
   /** Commands of this event that the device or its peer failed, per device. */
@@ -203,6 +217,8 @@ export function newState(): CoreState {
     destinations: new Map(),
     sites: new Map(),
     devices: new Map(),
+    clock: { isFrozen: false },
+    sources: new Map(),
     devicesByTag: new Map(),
     devicesBySite: new Map(),
     appliances: new Map(),
@@ -240,6 +256,7 @@ export function newState(): CoreState {
     schedulesIn: new Map(),
     deviceModes: new Map(),
     prices: new Map(),
+    meters: new Map(),
     bids: new Map(),
     awards: [],
     agenda: new Agenda(),
@@ -261,6 +278,8 @@ export function newState(): CoreState {
 }
 
 export const enrollmentKey = (deviceId: string, programId: string): string => `${programId}/${deviceId}`;
-export const priceKey = (node: string, market: 'day-ahead' | 'real-time'): string => `${market}/${node}`;
+/** @param workspaceId  whose prices they are; absent = the market's, which are everybody's */
+export const priceKey = (node: string, market: 'day-ahead' | 'real-time', workspaceId?: string): string =>
+  workspaceId === undefined ? `${market}/${node}` : `own/${workspaceId}/${market}/${node}`;
 export const bidKey = (programId: string, startMs: EpochMs): string => `${programId}/${startMs}`;
 export const deviceTagKey = (workspaceId: string, tag: string): string => `${workspaceId}/${tag}`;

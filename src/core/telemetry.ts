@@ -146,6 +146,13 @@ export class TelemetryStore {
     });
   }
 
+  /** Replaces all that is known of a site's meters. */
+  setMeter(siteId: string, meter: SiteMeter): void {
+    this.meters.set(siteId, meter);
+    this.#similar.delete(siteId);
+    this.ownUse.delete(siteId);
+  }
+
   /** The local day of an instant and the days before it, newest first; looked up once per zone and day. */
   calendar(atMs: EpochMs, timeZone: string): readonly LocalDay[] {
     const known = this.#calendars.get(timeZone);

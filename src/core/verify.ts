@@ -14,10 +14,11 @@ export function verdictOf(request: {
   readonly device: DeviceEntry;
   readonly evidence: Evidence | undefined;
   readonly settings: CoreSettings;
+  readonly isOffline: boolean;
 }): CommandOutcome {
   const { entry, device, evidence, settings } = request;
   if (evidence === undefined || evidence.samples === 0) {
-    if (!device.reachable) return failed('device_offline', 'the device was not reachable and sent no sample');
+    if (request.isOffline) return failed('device_offline', 'the device was not reachable and sent no sample');
     return entry.status === 'acknowledged'
       ? failed('no_telemetry', 'no sample of its window arrived')
       : failed('outcome_unknown', 'no answer came and no sample of its window arrived');
@@ -49,7 +50,7 @@ export function hasNoEffect(request: {
   const { entry, evidence, fromMs } = request;
   if (entry.command.cause.kind !== 'dispatch' || evidence.samples < NO_EFFECT_SAMPLES_MIN) return null;
   if (evidence.lastMs - fromMs < NO_EFFECT_AFTER_MS) return null;
-  const verdict = verdictOf(request);
+  const verdict = verdictOf({ ...request, isOffline: false });
   return verdict.reason === 'no_effect' ? verdict : null;
 }
 
@@ -75,14 +76,25 @@ function judge(request: {
       const towards = input.operatingMode === 'discharge' ? meanW : -meanW;
       const limitW = input.operatingMode === 'discharge' ? dischargeWMax : chargeWMax;
       const wantedW = input.powerW ?? settings.partialRatio * limitW;
-      return grade({ towards, wantedW, seen, settings });
+      const mostW = input.powerW === undefined ? Number.POSITIVE_INFINITY : exceededW(input.powerW, settings);
+      return grade({ towards, wantedW, mostW, seen, settings });
     }
   }
 }
 
-function grade(r: { towards: number; wantedW: number; seen: string; settings: CoreSettings }): CommandOutcome {
+const exceededW = (powerW: number, { exceededRatio, deadbandW }: CoreSettings): number =>
+  Math.max(powerW * exceededRatio, powerW + deadbandW);
+
+function grade(r: {
+  towards: number;
+  wantedW: number;
+  mostW: number;
+  seen: string;
+  settings: CoreSettings;
+}): CommandOutcome {
   const ratio = r.wantedW > 0 ? r.towards / r.wantedW : 1;
   const detail = `wanted ${r.wantedW} W; ${r.seen}`;
+  if (r.towards > r.mostW) return { status: 'partial', reason: 'effect_exceeded', detail };
   if (ratio >= r.settings.succeededRatio) return succeeded(detail);
   if (ratio >= r.settings.partialRatio) return { status: 'partial', reason: 'effect_partly_seen', detail };
   return failed('no_effect', detail);

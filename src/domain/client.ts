@@ -11,6 +11,8 @@ export const SCOPES = {
   'write:commands': 'Commands, batches, schedules, automations',
   'write:devices': 'Customers, sites, devices, tags, groups, topology, alerts',
   'write:programs': 'Programs, enrollments, events, bids',
+  'write:awards': 'Awards: the side of a market integration',
+  'write:meter-readings': 'Meter readings: the side of a meter data provider',
   'write:incentives': 'Resources, answers to events, reports: the side of a partner',
   'write:destinations': 'Where webhooks go',
   'write:safety': 'Configures the safety of sites and asks for leave to control them',

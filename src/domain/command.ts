@@ -49,22 +49,27 @@ export type CommandCause =
       readonly depth: number;
     };
 
-export type TerminalStatus =
-  | 'succeeded'
-  | 'partial'
-  | 'failed'
-  | 'expired'
-  | 'cancelled'
-  | 'superseded'
-  | 'ignored'
-  | 'rejected';
+const TERMINAL = [
+  'succeeded',
+  'partial',
+  'failed',
+  'expired',
+  'cancelled',
+  'superseded',
+  'ignored',
+  'rejected',
+] as const;
+export type TerminalStatus = (typeof TERMINAL)[number];
 
-export type CommandStatus = 'accepted' | 'routed' | 'sent' | 'acknowledged' | TerminalStatus;
+export const COMMAND_STATUSES = ['accepted', 'routed', 'sent', 'acknowledged', ...TERMINAL] as const;
+export type CommandStatus = (typeof COMMAND_STATUSES)[number];
 
 /** Why a command ended; a closed list, so that a report can group by it. */
 export type EndReason =
   | 'effect_seen'
   | 'effect_partly_seen'
+  /** More than was asked for. */
+  | 'effect_exceeded'
   | 'storm_guard'
   | 'no_effect'
   | 'delivery_failed'
@@ -102,15 +107,5 @@ export interface Command {
   readonly cause: CommandCause;
 }
 
-const TERMINAL: readonly CommandStatus[] = [
-  'succeeded',
-  'partial',
-  'failed',
-  'expired',
-  'cancelled',
-  'superseded',
-  'ignored',
-  'rejected',
-];
-
-export const isTerminal = (status: CommandStatus): status is TerminalStatus => TERMINAL.includes(status);
+export const isTerminal = (status: CommandStatus): status is TerminalStatus =>
+  (TERMINAL as readonly CommandStatus[]).includes(status);

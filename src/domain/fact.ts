@@ -6,6 +6,7 @@ import type { Command, CommandOutcome, CommandRoute } from './command.ts';
 import type { DestinationFact } from './destination.ts';
 import type { Customer, Device, Site, Workspace } from './device.ts';
 import type { GroupFact } from './group.ts';
+import type { MeterFact } from './meter.ts';
 import type { Award, Bid, EnrollmentStatus, ExclusionReason, GridEvent, Program } from './program.ts';
 import type { Approval, SafetyFact, SiteSafety } from './safety.ts';
 import type { ScheduleFact } from './schedule.ts';
@@ -26,11 +27,19 @@ export type Fact =
   | TopologyFact
   | AlertFact
   | ApplianceFact
+  | MeterFact
   | { readonly type: 'workspace.created'; readonly workspace: Workspace }
   | {
       readonly type: 'workspace.grid-services';
       readonly workspaceId: string;
       readonly enabled: boolean;
+      readonly actor: string;
+    }
+  /** The plant's test clock was frozen, or let run on: it comes back so after a restart. */
+  | {
+      readonly type: 'clock.set';
+      readonly workspaceId: string;
+      readonly isFrozen: boolean;
       readonly actor: string;
     }
   | { readonly type: 'customer.created'; readonly customer: Customer }
@@ -94,6 +103,8 @@ export type Fact =
     }
   | {
       readonly type: 'prices.published';
+      /** They hold in this workspace alone; absent = the market's, which hold for all. */
+      readonly workspaceId?: string;
       readonly node: string;
       readonly market: 'day-ahead' | 'real-time';
       readonly startMs: EpochMs;

@@ -41,14 +41,16 @@ export interface Program {
  * Enrollment of a device in a program.
  * @source TextureHQ/docs programs/enrollments: the seven states and their transitions
  */
-export type EnrollmentStatus =
-  | 'candidate'
-  | 'eligible'
-  | 'ineligible'
-  | 'submitted'
-  | 'approved'
-  | 'rejected'
-  | 'unenrolled';
+export const ENROLLMENT_STATUSES = [
+  'candidate',
+  'eligible',
+  'ineligible',
+  'submitted',
+  'approved',
+  'rejected',
+  'unenrolled',
+] as const;
+export type EnrollmentStatus = (typeof ENROLLMENT_STATUSES)[number];
 
 export const ENROLLMENT_NEXT: Readonly<Record<EnrollmentStatus, readonly EnrollmentStatus[]>> = {
   candidate: ['eligible', 'ineligible'],

@@ -40,7 +40,7 @@ export const SETTINGS: Readonly<Record<SettingSlug, SettingSpec>> = {
   'battery:set-reserve': {
     slug: 'battery:set-reserve',
     deviceKind: 'battery',
-    description: 'Sets the backup reserve of a battery.',
+    description: 'Sets the backup reserve of a battery, at once.',
     fields: [
       { name: 'chargePercentage', kind: 'number', required: true, min: 0, max: 100, unit: '%', nullable: false },
     ],

@@ -117,6 +117,10 @@ export class SteppedClock implements Scheduler {
     return () => void this.#probes.delete(probe);
   }
 
+  canAdvance(): boolean {
+    return this.#advances < ADVANCES_MAX;
+  }
+
   /**
    * Everything due until then happens, in order. A clock that runs is frozen for it and runs on afterwards, from there.
    * Advances asked for at the same time go one after the other. A time that is past only settles.
@@ -124,7 +128,7 @@ export class SteppedClock implements Scheduler {
    */
   advanceTo(toMs: EpochMs): Promise<void> {
     invariant(Number.isFinite(toMs), `a clock is advanced to a time, not ${toMs}`);
-    invariant(this.#advances < ADVANCES_MAX, `more than ${ADVANCES_MAX} advances of the clock wait`);
+    invariant(this.canAdvance(), `more than ${ADVANCES_MAX} advances of the clock wait`);
     this.#advances += 1;
     if (!this.isFrozen()) this.#runsOn = true;
     this.#stand();

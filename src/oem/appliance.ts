@@ -36,6 +36,7 @@ export interface OpenConfig {
 export const OPEN_CAPABILITIES: OemCapabilities = {
   gridServices: false, // assumed
   autoEnroll: true, // assumed: the owner's consent when the device is connected is all there is
+  needsEnrollment: false, // assumed
   powerControl: 'on-off', // a charger is started or stopped (read, TextureHQ/docs commands); the rest has settings
   scheduledStart: true, // assumed: startAt
   timedEnd: false, // assumed: a setting stands until the next one

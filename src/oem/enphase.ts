@@ -75,6 +75,7 @@ export interface EnphaseConfig {
 export const ENPHASE_CAPABILITIES: OemCapabilities = {
   gridServices: true, // TextureHQ/docs, programs CA and TX (read)
   autoEnroll: false, // "requires separate enrollment process" (read)
+  needsEnrollment: true, // an event is booked on the program of the site's application (read)
   powerControl: 'setpoint', // rate_watt (read)
   scheduledStart: true, // start_time up to 7 days ahead (read)
   timedEnd: true, // end_time (read)

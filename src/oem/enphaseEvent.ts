@@ -53,7 +53,7 @@ export function eventOf(job: Control, programId: string, nowMs: EpochMs): EventB
     measuring_reference: 'ASSET',
     functions: ['BATTERY'],
     site_ids: [siteId(job.vendorDeviceId)],
-    mode: MODE_OF[job.route][job.mode],
+    mode: MODE_OF[job.mayExport ? job.route : 'baseline'][job.mode],
     rate_watt: rate,
     ...(sign === 0 ? {} : { target_soc: targetSoc }),
     ...(startMs > soonMs ? { start_time: minute(startMs) } : {}),

@@ -55,6 +55,7 @@ export interface SolaredgeConfig {
 export const SOLAREDGE_CAPABILITIES: OemCapabilities = {
   gridServices: true, // TextureHQ/docs (read)
   autoEnroll: true, // "automatically enrolled as they're added via the Connect flow" (read)
+  needsEnrollment: false, // assumed
   powerControl: 'setpoint', // assumed
   scheduledStart: true, // assumed
   timedEnd: true, // assumed
@@ -146,7 +147,7 @@ function* control(job: Control, mode: 'charge' | 'discharge' | 'idle', ctx: Ctx)
     endTime: isoUtc(job.endMs),
     minSocPct: Math.min(100, Math.max(SOLAREDGE_CAPABILITIES.reservePctMin, job.reservePctMin)),
     maxSocPct: job.reservePctMax,
-    allowExport: job.route === 'grid_services' && mode === 'discharge',
+    allowExport: job.route === 'grid_services' && job.mayExport,
   };
   const path = `${siteOf(job.vendorDeviceId)}/profiles`;
   if (job.resume === true) {

@@ -40,7 +40,8 @@ import { failedSet, notSent } from './task.ts';
  * by one, and a reset writes back what stood before. Settings are absolute: writing one twice has one effect, and a lost
  * answer is repeated. There is no setpoint: the device gives all it can. What settings make a device do is assumed, see
  * simulators/oem/tesla.ts; the recipes follow TextureHQ/docs, commands (read): Time of use, reserve at the minimum to
- * discharge and at the maximum to charge, "TOU settings may be rewritten to simulate off-peak/peak".
+ * discharge and at the maximum to charge, "TOU settings may be rewritten to simulate off-peak/peak"; a discharge without
+ * grid interaction is "Self consumption", which covers home load only, and leaves the export rule as it is.
  *
  * What stood before is the session's to remember until a reset. It is told the core before the first write ('kept'), which
  * journals it and recalls it after a restart; a crash between the first write and the journal's disk leaves it unknown, and
@@ -60,6 +61,7 @@ export interface TeslaConfig {
 export const TESLA_CAPABILITIES: OemCapabilities = {
   gridServices: false, // the Fleet API has no grid-service command (read)
   autoEnroll: true, // the owner's consent when the site is connected is all there is (derived)
+  needsEnrollment: false, // settings are the owner's consent, no program's (read)
   powerControl: 'on-off', // no setpoint (read)
   scheduledStart: false, // settings act at once (read)
   timedEnd: false, // settings stand until changed (read)
@@ -157,7 +159,7 @@ function scriptOf(job: OemJob, ctx: Ctx): Script {
   switch (job.kind) {
     case 'control':
       if (job.mode === 'reset') return restore(job, ctx);
-      return job.resume === true ? resume(job, job.mode, ctx) : control(job, job.mode, ctx);
+      return job.resume === true ? resume(job, modeOf(job.mode, job), ctx) : control(job, modeOf(job.mode, job), ctx);
     case 'cancel':
       return restore(job, ctx);
     case 'read-command':
@@ -181,7 +183,12 @@ const allDay = (target: 'peak' | 'off_peak'): readonly unknown[] => [
   { target, week_days: [0, 1, 2, 3, 4, 5, 6], start_seconds: 0, end_seconds: 0 },
 ];
 
-type Mode = 'charge' | 'discharge' | 'idle';
+/** 'self-supply' is a discharge that may not export: it serves the home's load. */
+const MODES = ['charge', 'discharge', 'self-supply', 'idle'] as const;
+type Mode = (typeof MODES)[number];
+
+const modeOf = (mode: Exclude<Control['mode'], 'reset'>, { mayExport }: Control): Mode =>
+  mode === 'discharge' && !mayExport ? 'self-supply' : mode;
 
 function recipeOf(mode: Mode, pct: number, before: Settings): Settings {
   switch (mode) {
@@ -201,14 +208,10 @@ function recipeOf(mode: Mode, pct: number, before: Settings): Settings {
         gridChargeOff: false,
         schedule: allDay('off_peak'),
       };
+    case 'self-supply':
+      return { ...before, reservePct: pct, mode: 'self_consumption' };
     case 'idle':
-      return {
-        reservePct: pct,
-        mode: 'self_consumption',
-        exportRule: before.exportRule,
-        gridChargeOff: true,
-        schedule: before.schedule,
-      };
+      return { ...before, reservePct: pct, mode: 'self_consumption', gridChargeOff: true };
   }
 }
 
@@ -281,7 +284,7 @@ function* controlOnce(job: Control, mode: Mode, ctx: Ctx): Script {
   const before = own?.settings ?? info.settings;
   // The reserve is the owner's: a grid command raises it, and never spends it (promise S1).
   const floorPct = Math.max(Math.ceil(job.reservePctMin), before.reservePct);
-  let pct = mode === 'discharge' ? floorPct : Math.floor(job.reservePctMax);
+  let pct = mode === 'discharge' || mode === 'self-supply' ? floorPct : Math.floor(job.reservePctMax);
   if (mode === 'idle') {
     const live = yield get(pathOf(vendorDeviceId, 'live_status'));
     if (live.kind !== 'ok') return unsentReply(jobId, live);
@@ -403,11 +406,11 @@ function* readCommand(job: { jobId: string; vendorDeviceId: string; vendorRef: s
   const { jobId } = job;
   const info = yield* readInfo(job.vendorDeviceId, ctx, 0);
   if ('kind' in info) return failReply(jobId, info);
-  const [mode, pct] = job.vendorRef.split('/');
+  const [word, pct] = job.vendorRef.split('/');
+  const mode = MODES.find((m) => m === word);
   const { settings } = info;
   const stands =
-    (mode === 'discharge' || mode === 'charge' || mode === 'idle') &&
-    JSON.stringify(recipeOf(mode, Number(pct), settings)) === JSON.stringify(settings);
+    mode !== undefined && JSON.stringify(recipeOf(mode, Number(pct), settings)) === JSON.stringify(settings);
   const detail = `${settings.mode}, export ${settings.exportRule}, reserve ${settings.reservePct} %`;
   return { kind: 'command-status', jobId, status: stands ? 'in-progress' : 'cancelled', detail };
 }

@@ -21,6 +21,8 @@ export interface OemCapabilities {
   readonly gridServices: boolean;
   /** Devices are enrolled when they are connected; otherwise an application and a test period come first. */
   readonly autoEnroll: boolean;
+  /** Takes no command at all for a device that is enrolled in no program. */
+  readonly needsEnrollment: boolean;
   /** 'setpoint': a power can be asked for; 'on-off': the device gives all it can. */
   readonly powerControl: 'setpoint' | 'on-off';
   /** A start in the future may be sent ahead. */
@@ -44,6 +46,8 @@ export type OemJob =
       readonly vendorDeviceId: string;
       readonly route: 'grid_services' | 'baseline';
       readonly mode: OperatingMode;
+      /** Whether energy of the battery may go out to the grid; without, a discharge serves the home's load only. */
+      readonly mayExport: boolean;
       /** Magnitude [W]; null = all the device gives. */
       readonly powerW: number | null;
       readonly startMs: EpochMs;

@@ -211,6 +211,8 @@ export interface ApplianceInWorld {
   readonly capacityMj: number | null;
   /** Most AC power that it takes, or gives as an inverter [W]. */
   readonly powerWMax: number;
+  /** Of its figures, and of how its cloud behaves. */
+  readonly provenance: Provenance;
 }
 
 /**

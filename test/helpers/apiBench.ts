@@ -28,6 +28,8 @@ export const ALL_SCOPES: readonly Scope[] = [
   'write:commands',
   'write:devices',
   'write:programs',
+  'write:awards',
+  'write:meter-readings',
   'write:incentives',
   'write:destinations',
   'write:safety',

@@ -37,7 +37,7 @@ export async function seed(api: ApiBench, tenant: Tenant): Promise<Seed> {
   const other: string = (await post('/v1/sites', { customerId, name: 'Shed', timeZone: 'UTC' })).id;
   const transformerId: string = (await post('/v1/transformers', transformer(feederId, other))).id;
   await api.request('PUT', `/v1/sites/${siteId}/safety`, { key, body: safety() });
-  const dnp3 = { kind: 'dnp3', connectionId: 'conn', mapRevision: 'r1' };
+  const dnp3 = { kind: 'dnp3', connectionId: `conn-${siteId}`, mapRevision: 'r1' };
   await post('/v1/devices', { ...deviceBody(siteId), type: 'bess', source: dnp3 });
   const approvalId: string = (await post(`/v1/sites/${siteId}/approvals`, approval(api))).id;
   const stoppedId: string = (await post('/v1/devices', deviceBody(other))).id;

@@ -23,6 +23,7 @@ export const PROGRAM = 'dsgs';
 const capabilities = (over: Partial<OemCapabilities>): OemCapabilities => ({
   gridServices: true,
   autoEnroll: false,
+  needsEnrollment: false,
   powerControl: 'setpoint',
   scheduledStart: true,
   timedEnd: true,

@@ -149,6 +149,24 @@ function commitStates(step: Step): CrashState[] {
   return states;
 }
 
+/**
+ * The last part of a commit alone, from between the mark of a commit and the salts of a header that lies across two
+ * sectors: what stands there of an older round of the log looks like a commit of this one.
+ */
+export function halfHeaders(step: Step): Image[] {
+  const { db, wal: old } = step.before;
+  const now = step.after.wal;
+  const isSameRound = old.subarray(0, LOG_HEADER).equals(now.subarray(0, LOG_HEADER));
+  if (step.kind !== 'commit' || !isSameRound) return [];
+  const images: Image[] = [];
+  const [from, to] = changedRange(old, now);
+  for (let frame = LOG_HEADER; frame < Math.min(to, old.length - 8); frame += LOG_FRAME) {
+    const isTorn = frame > from && (frame + 8) % 512 === 0 && old.readUInt32BE(frame + 4) !== 0;
+    if (isTorn) images.push({ db, wal: Buffer.concat([old.subarray(0, frame + 8), now.subarray(frame + 8)]) });
+  }
+  return images;
+}
+
 function checkpointStates({ before, after }: Step): CrashState[] {
   const { wal, db: old } = before;
   const now = after.db;

@@ -65,6 +65,8 @@ export class MemoryService implements Service {
   readonly delivered: (Delivery & { readonly destinationId: string })[] = [];
   /** Set: what is submitted waits for it before it counts as recorded. */
   hold: Promise<void> | null = null;
+  /** Whether one more advance of a clock may wait. */
+  canAdvance = true;
   /** Set: nothing is taken. */
   refusing: Extract<Submitted, { kind: 'unavailable' }> | null = null;
   healthNow: ServiceHealth = { status: 'ok', parts: { journal: { ok: true, why: 'in memory' } } };
@@ -208,6 +210,7 @@ export class MemoryService implements Service {
       isFrozen: () => this.#frozen.has(workspaceId),
       freeze: () => void this.#frozen.add(workspaceId),
       resume: () => void this.#frozen.delete(workspaceId),
+      canAdvance: () => this.canAdvance,
       advanceTo: async (atMs) => this.advanceTo(atMs),
     };
   }

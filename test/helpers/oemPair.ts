@@ -315,6 +315,7 @@ export const controlJob = (jobId: string, change: Partial<ControlJob> = {}): Con
   vendorDeviceId: '1000',
   route: 'grid_services',
   mode: 'discharge',
+  mayExport: true,
   powerW: 3_000,
   startMs: START_MS + 600_000,
   endMs: START_MS + 4_200_000,

@@ -67,7 +67,7 @@ export async function liveCloud(oem: BatteryOem, options: LiveCloudOptions = {})
   };
   const link = connect();
   await clock.advanceTo(START_MS + 1);
-  const replyTo = (jobId: string): OemReply | undefined => replies.find((r) => r.jobId === jobId);
+  const replyTo = (jobId: string): OemReply | undefined => replies.find((r) => r.jobId === jobId && r.kind !== 'kept');
   const run = (ms: number): Promise<void> => clock.advanceTo(clock.nowMs() + ms);
   return {
     clock,
@@ -107,6 +107,7 @@ export const control = (jobId: string, change: Partial<Control> = {}): Control =
   vendorDeviceId: DEVICE,
   route: 'grid_services',
   mode: 'discharge',
+  mayExport: true,
   powerW: 3_000,
   startMs: START_MS + 600_000,
   endMs: START_MS + 4_200_000,

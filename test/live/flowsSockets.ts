@@ -15,7 +15,7 @@ export async function openSockets({ dir, clock, onHook }: WorldOptions): Promise
   const receiver = await listen(onHook);
   const config = { ...defaultConfig(), data: join(dir, 'data'), listen: { host: '127.0.0.1', port: 0 } };
   const demo = await openDemo({
-    config: { ...config, limits: { requestsPerSecond: 10_000 } },
+    config: { ...config, limits: { ...config.limits, requestsPerSecond: 10_000 } },
     seed: 'flows',
     devices: BATTERIES,
     clock,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { openJournal } from '../../src/live/journal/journal.ts';
+import { asJournalError } from '../../src/live/journal/schema.ts';
 import { verifyJournal } from '../../src/live/journal/verify.ts';
 import { troubleOf } from '../../src/live/journal/writer.ts';
 import { childEnv, tempFolder } from '../helpers/cli.ts';
@@ -159,6 +160,14 @@ describe('a folder that cannot be written', () => {
     expect(run('mount', '-o', 'remount,ro', disk)).toBe(true);
     await expect(again()).rejects.toMatchObject({ kind: 'read-only', message: expect.stringContaining(dir) });
   });
+
+  test.each(['EROFS', 'EACCES', 'SQLITE_READONLY', 'SQLITE_CANTOPEN'])(
+    'says so at the start for the error %s',
+    (code) => {
+      const found = asJournalError(Object.assign(new Error('e'), { code }), 'f');
+      expect(found).toMatchObject({ kind: 'read-only', file: 'f' });
+    },
+  );
 
   test.each([
     ['SQLITE_READONLY', 'read-only'],

@@ -24,7 +24,7 @@ type TenantAct =
   | { readonly kind: 'command'; readonly device: number; readonly mode: number; readonly w: number }
   /** A vehicle is told a charge limit, or shows one. */
   | { readonly kind: 'tell-vehicle' | 'see-vehicle'; readonly pct: number; readonly forMin: number }
-  | { readonly kind: 'batch' | 'event' | 'stop-all' | 'configure' | 'request' | 'approve' | 'transformer' };
+  | { readonly kind: 'batch' | 'event' | 'stop-all' | 'configure' | 'request' | 'approve' | 'transformer' | 'prices' };
 
 const tenantAct: fc.Arbitrary<TenantAct> = fc.oneof(
   fc.record({
@@ -49,7 +49,8 @@ const tenantAct: fc.Arbitrary<TenantAct> = fc.oneof(
       'request',
       'approve',
       'transformer',
-    ) as fc.Arbitrary<'batch' | 'event' | 'stop-all' | 'configure' | 'request' | 'approve' | 'transformer'>,
+      'prices',
+    ) as fc.Arbitrary<'batch' | 'event' | 'stop-all' | 'configure' | 'request' | 'approve' | 'transformer' | 'prices'>,
   }),
 );
 
@@ -112,20 +113,19 @@ class Shared {
   /** Both tenants call their program, tags and sites alike wherever a name is theirs to choose. */
   settle(w: 'A' | 'B'): void {
     this.put({ kind: 'create-workspace', workspace: { workspaceId: w, name: w, gridServices: true } });
-    this.put({
-      kind: 'create-program',
-      program: {
-        programId: `p${w}`,
-        workspaceId: w,
-        name: 'P',
-        timeZone: ZONE,
-        node: 'N',
-        trigger: { kind: 'called' },
-        nominatedW: 5_000,
-        paymentUsdPerKwh: 1,
-        provenance: { source: 'test', standing: 'assumed' },
-      },
-    });
+    const program = {
+      workspaceId: w,
+      name: 'P',
+      timeZone: ZONE,
+      node: 'N',
+      nominatedW: 5_000,
+      paymentUsdPerKwh: 1,
+      provenance: { source: 'test', standing: 'assumed' },
+    } as const;
+    const window = { start: '00:00', end: '23:59' };
+    const byPrice = { kind: 'day-ahead-price', thresholdUsdPerMwh: 100, window } as const;
+    this.put({ kind: 'create-program', program: { ...program, programId: `p${w}`, trigger: { kind: 'called' } } });
+    this.put({ kind: 'create-program', program: { ...program, programId: `q${w}`, trigger: byPrice } });
     const source = { kind: 'oem', oem: 'open', vendorDeviceId: `${w}v` } as const;
     const vehicle = {
       deviceId: `${w}v`,
@@ -238,6 +238,10 @@ class Shared {
         const approvalId = mine.at(-1)?.request.approvalId;
         if (approvalId !== undefined) this.put({ kind: 'approve-control', approvalId, approvedBy: 'ben' });
         return;
+      }
+      case 'prices': {
+        const series = { startMs: this.nowMs + HOUR, stepMs: HOUR, usdPerMwh: [50, 200] };
+        return this.put({ kind: 'publish-prices', workspaceId: w, node: 'N', market: 'day-ahead', ...series });
       }
       case 'transformer':
         return this.put({

@@ -33,12 +33,12 @@ export const applianceBody = z.strictObject({
   source: z.strictObject({
     kind: z.literal('oem', { error: 'kind "oem"' }),
     oem: s.choice(['open']),
-    vendorDeviceId: s.text('vendorDeviceId', 100),
+    vendorDeviceId: s.id('vendorDeviceId'),
   }),
   tags: z.optional(s.tags()),
 });
 
-/** @throws ProblemError when the site is not the caller's, or the device is connected in the workspace already */
+/** @throws ProblemError when the site is not the caller's, or the device is connected already */
 export function connectAppliance(asked: Asked, body: z.output<typeof applianceBody>): Promise<Answer> {
   const { siteId, type: kind, manufacturer, model, name, referenceId, chargeWMax, source, tags = [] } = body;
   const { workspaceId } = asked;
@@ -47,11 +47,6 @@ export function connectAppliance(asked: Asked, body: z.output<typeof applianceBo
     throw new ProblemError('invalid_request', 'the device', { errors: [error] });
   }
   ownSite(asked, siteId);
-  for (const { appliance } of asked.state.appliances.values()) {
-    if (appliance.workspaceId === workspaceId && appliance.source.vendorDeviceId === source.vendorDeviceId) {
-      throw new ProblemError('conflict', `${appliance.deviceId} is connected to it already`);
-    }
-  }
   const deviceId = randomId(asked.face.tools, 'dev');
   const bare = { deviceId, workspaceId, siteId, kind, manufacturer, model, source, tags };
   const appliance: Appliance = {
@@ -116,7 +111,15 @@ function create(slug: SettingSlug): Route {
     scope: 'write:commands',
     body: z.strictObject({ deviceId: s.id('deviceId'), input: inputSchema(slug), ...times }),
     answers: { 202: { means: 'Recorded; the status tells what became of it so far', body: commandSchema } },
-    problems: ['not_found', 'conflict', 'unprocessable', 'window_in_past', 'window_too_long', 'local_time'],
+    problems: [
+      'not_found',
+      'conflict',
+      'unprocessable',
+      'unsupported_by_device',
+      'window_in_past',
+      'window_too_long',
+      'local_time',
+    ],
     handle: (asked) => {
       const { deviceId, input, ...window } = asked.body;
       const setting: Setting = settingOf(slug, input);

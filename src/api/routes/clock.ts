@@ -20,7 +20,8 @@ function own(asked: Asked): TestClock {
   return clock;
 }
 
-const turn = (path: string, summary: string, by: (clock: TestClock) => void): Route =>
+/** It stands, or runs, again after a restart: that is recorded. */
+const turn = (path: string, summary: string, isFrozen: boolean): Route =>
   route({
     method: 'POST',
     path,
@@ -29,9 +30,12 @@ const turn = (path: string, summary: string, by: (clock: TestClock) => void): Ro
     scope: 'admin:workspace',
     harmless: true,
     answers: { 200: { means: 'The clock as it is now', body: schema } },
-    handle: (asked) => {
+    handle: async (asked) => {
       const clock = own(asked);
-      by(clock);
+      const { workspaceId, principal } = asked;
+      if (isFrozen) clock.freeze();
+      await asked.change({ kind: 'set-clock', workspaceId, isFrozen, actor: principal.actor }, () => ok(view(clock)));
+      if (!isFrozen) clock.resume();
       return ok(view(clock));
     },
   });
@@ -46,8 +50,8 @@ export const clockRoutes: readonly Route[] = [
     answers: { 200: { means: 'The clock', body: schema } },
     handle: (asked) => ok(view(own(asked))),
   }),
-  turn('/v1/clock/freeze', 'Stops the clock of the sandbox', (clock) => clock.freeze()),
-  turn('/v1/clock/resume', 'Lets it run on from where it stands', (clock) => clock.resume()),
+  turn('/v1/clock/freeze', 'Stops the clock of the sandbox', true),
+  turn('/v1/clock/resume', 'Lets it run on from where it stands', false),
   route({
     method: 'POST',
     path: '/v1/clock/advance',
@@ -68,6 +72,11 @@ export const clockRoutes: readonly Route[] = [
       const errors = [{ place: 'to', found: isoUtc(to), expected: `from ${isoUtc(nowMs)} on, at most 366 days` }];
       if (to < nowMs) throw new ProblemError('window_in_past', 'a clock does not run backwards', { errors });
       if (to - nowMs > ADVANCE_MS_MAX) throw new ProblemError('window_too_long', 'at most 366 days', { errors });
+      if (!clock.canAdvance()) {
+        throw new ProblemError('rate_limited', 'too many advances of this clock wait', {
+          headers: { 'retry-after': '1' },
+        });
+      }
       await clock.advanceTo(to);
       return ok(view(clock));
     },

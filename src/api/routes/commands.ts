@@ -3,7 +3,7 @@ import { deviceOf } from '../../core/anyDevice.ts';
 import { enrollmentOf } from '../../core/enrollment.ts';
 import { membersOf } from '../../core/groups.ts';
 import type { DeviceEntry } from '../../core/state.ts';
-import type { CommandInput } from '../../domain/command.ts';
+import { COMMAND_STATUSES, type CommandInput } from '../../domain/command.ts';
 import { BATTERY_SLUG, knows } from '../../domain/order.ts';
 import { isoUtc } from '../../domain/time.ts';
 import { type EpochMs, MS_PER_DAY, MS_PER_HOUR } from '../../domain/units.ts';
@@ -60,9 +60,10 @@ function guardEnrollment(asked: Asked, { device }: DeviceEntry, input: CommandIn
   if (!input.enableGridInteraction || input.executionPriority !== undefined || device.source.kind !== 'oem') return;
   const standing = enrollmentOf(asked.state, device.deviceId);
   if (standing === 'approved') return;
-  const hint = 'give executionPriority ["baseline"] to command it without grid services';
-  if (standing === 'pending') throw new ProblemError('enrollment_pending', `its enrollment is not approved; ${hint}`);
-  throw new ProblemError('not_enrolled', `the device is enrolled in no program; ${hint}`);
+  const { needsEnrollment } = asked.plant.settings.capabilities[device.source.oem];
+  const hint = needsEnrollment ? '' : '; give executionPriority ["baseline"] to command it without grid services';
+  if (standing === 'pending') throw new ProblemError('enrollment_pending', `its enrollment is not approved${hint}`);
+  throw new ProblemError('not_enrolled', `the device is enrolled in no program${hint}`);
 }
 
 type CommandBody = z.output<typeof commandBody>;
@@ -116,7 +117,12 @@ const create = (path: string, summary: string): Route =>
     tag: 'Commands',
     summary,
     description:
-      'A newer command takes the place of the open one. Without enableGridInteraction the battery serves its own load only.',
+      'A device has one open command: a newer one takes the place of the open one and ends it at once, also when it starts ' +
+      'later; what is to follow one another belongs into a schedule. Without enableGridInteraction the battery serves its ' +
+      "own load only. What the device's manufacturer or site has no words for is refused (unsupported_by_device): a " +
+      'powerW below its nameplate for a device that knows only on and off; reserves, and a discharge without ' +
+      'enableGridInteraction, for a site behind DNP3; anything for a device of a manufacturer that takes commands only ' +
+      'with an approved enrollment.',
     scope: 'write:commands',
     body: commandBody,
     answers: given,
@@ -142,7 +148,7 @@ const commandsOfDevice = route({
   summary: 'Commands of a device, newest first',
   scope: 'read',
   params: z.strictObject({ deviceId: s.pathId() }),
-  query: z.strictObject({ ...s.paging, status: z.optional(s.several(z.string().max(40))) }),
+  query: z.strictObject({ ...s.paging, status: z.optional(s.several(s.choice(COMMAND_STATUSES))) }),
   answers: { 200: { means: 'A page', body: s.page(commandSchema) } },
   problems: ['not_found'],
   handle: (asked) => {

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import type { EventEntry, Resource } from '../../core/state.ts';
+import { EVENT_STATUSES, type EventEntry, type Resource } from '../../core/state.ts';
 import { isoUtc } from '../../domain/time.ts';
-import { isOwnEvent, ownDevice, ownEvent, ownPrefix, ownProgram, ownResource } from '../owned.ts';
+import { isOwnEvent, ownDevice, ownEvent, ownPrefix, ownProgram, ownResource, withoutPrefix } from '../owned.ts';
 import { pageOf } from '../page.ts';
 import { type Asked, ok, type Route, route } from '../route.ts';
 import * as s from '../schemas.ts';
 import { randomId } from '../tools.ts';
-import { eventSchema, eventView, withoutPrefix } from '../views.ts';
+import { eventSchema, eventView } from '../views.ts';
 
 /**
  * Events and the partners they are offered to. An event is an incentive: a resource may decline it without penalty, and
@@ -16,7 +16,6 @@ import { eventSchema, eventView, withoutPrefix } from '../views.ts';
  */
 const tag = 'Events';
 const prefixOf = ({ workspaceId }: Pick<Asked, 'workspaceId'>): string => ownPrefix(workspaceId);
-const view = (asked: Asked, entry: EventEntry) => eventView(entry, prefixOf(asked));
 
 const interval = z.strictObject({
   startsAt: s.instant(),
@@ -64,7 +63,7 @@ const events: readonly Route[] = [
       };
       return asked.change({ kind: 'offer-event', offer }, ({ facts }) => {
         const eventId = facts.flatMap((f) => (f.type === 'event.offered' ? [f.event.eventId] : []))[0] ?? '';
-        return { status: 201, body: view(asked, ownEvent(asked, withoutPrefix(eventId, prefixOf(asked)))) };
+        return { status: 201, body: eventView(ownEvent(asked, eventId)) };
       });
     },
   }),
@@ -77,7 +76,7 @@ const events: readonly Route[] = [
     query: z.strictObject({
       ...s.paging,
       programId: z.optional(s.pathId()),
-      status: z.optional(s.several(z.string().max(40))),
+      status: z.optional(s.several(s.choice(EVENT_STATUSES))),
     }),
     answers: { 200: { means: 'A page', body: s.page(eventSchema) } },
     handle: (asked) => {
@@ -87,8 +86,8 @@ const events: readonly Route[] = [
         (status === undefined || status.includes(e.status));
       const isMine = (e: EventEntry) => isOwnEvent(asked, e);
       const all = asked.state.events.values();
-      const of = { list: 'events', all, idOf: (e: EventEntry) => e.event.eventId, isMine, matches };
-      return ok(pageOf({ ...of, view: (e) => view(asked, e) }, query));
+      const idOf = (e: EventEntry) => withoutPrefix(e.event.eventId, asked.workspaceId);
+      return ok(pageOf({ list: 'events', all, idOf, isMine, matches, view: eventView }, query));
     },
   }),
   route({
@@ -100,7 +99,7 @@ const events: readonly Route[] = [
     params: eventParams,
     answers: { 200: { means: 'The event', body: eventSchema } },
     problems: ['not_found'],
-    handle: (asked) => ok(view(asked, ownEvent(asked, asked.params.eventId))),
+    handle: (asked) => ok(eventView(ownEvent(asked, asked.params.eventId))),
   }),
   route({
     method: 'DELETE',
@@ -115,7 +114,7 @@ const events: readonly Route[] = [
     handle: (asked) => {
       const { eventId } = ownEvent(asked, asked.params.eventId).event;
       const input = { kind: 'cancel-event', eventId, by: asked.principal.actor } as const;
-      return asked.change(input, () => ok(view(asked, ownEvent(asked, asked.params.eventId))));
+      return asked.change(input, () => ok(eventView(ownEvent(asked, eventId))));
     },
   }),
   route({
@@ -155,8 +154,8 @@ const resourceSchema = z.strictObject({
   partnerId: z.string(),
   deviceIds: z.array(z.string()),
 });
-const resourceView = (asked: Asked, r: Resource) => ({
-  id: withoutPrefix(r.resourceId, prefixOf(asked)),
+const resourceView = (r: Resource) => ({
+  id: r.resourceId,
   programId: r.programId,
   partnerId: r.partnerId,
   deviceIds: r.deviceIds,
@@ -187,7 +186,7 @@ const partners: readonly Route[] = [
       const input = { resourceId, partnerId: asked.principal.actor, programId, deviceIds };
       return asked.change({ kind: 'register-resource', ...input }, () => ({
         status: 201,
-        body: resourceView(asked, ownResource(asked, id)),
+        body: resourceView(ownResource(asked, id)),
       }));
     },
   }),
@@ -202,8 +201,8 @@ const partners: readonly Route[] = [
     handle: (asked) => {
       const isMine = (r: Resource) => r.resourceId.startsWith(prefixOf(asked));
       const all = asked.state.resources.values();
-      const of = { list: 'resources', all, idOf: (r: Resource) => r.resourceId, isMine };
-      return ok(pageOf({ ...of, view: (r) => resourceView(asked, r) }, asked.query));
+      const idOf = (r: Resource) => withoutPrefix(r.resourceId, asked.workspaceId);
+      return ok(pageOf({ list: 'resources', all, idOf, isMine, view: resourceView }, asked.query));
     },
   }),
   route({
@@ -215,7 +214,7 @@ const partners: readonly Route[] = [
     params: z.strictObject({ resourceId: s.pathId() }),
     answers: { 200: { means: 'The resource', body: resourceSchema } },
     problems: ['not_found'],
-    handle: (asked) => ok(resourceView(asked, ownResource(asked, asked.params.resourceId))),
+    handle: (asked) => ok(resourceView(ownResource(asked, asked.params.resourceId))),
   }),
   route({
     method: 'POST',
@@ -297,7 +296,7 @@ const partners: readonly Route[] = [
             : [
                 {
                   id: f.reportId,
-                  resourceId: withoutPrefix(f.resourceId, prefixOf(asked)),
+                  resourceId: f.resourceId,
                   receivedAt: isoUtc(e.atMs),
                   readings: f.readings.map((r) => ({
                     startsAt: isoUtc(r.startMs),

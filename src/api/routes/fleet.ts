@@ -5,7 +5,6 @@ import type { Customer, Device, Site } from '../../domain/device.ts';
 import { anySchema, anyView, ownAny } from '../anyDevice.ts';
 import { ownCustomer, ownDevice, ownSite } from '../owned.ts';
 import { pageOf } from '../page.ts';
-import { ProblemError } from '../problems.ts';
 import { type Asked, ok, type Route, route } from '../route.ts';
 import * as s from '../schemas.ts';
 import { randomId } from '../tools.ts';
@@ -138,7 +137,7 @@ const batteryBody = z.strictObject({
       z.strictObject({
         kind: z.literal('oem'),
         oem: s.choice(['enphase', 'solaredge', 'tesla']),
-        vendorDeviceId: s.text('vendorDeviceId', 100),
+        vendorDeviceId: s.id('vendorDeviceId'),
       }),
       z.strictObject({
         kind: z.literal('dnp3'),
@@ -164,7 +163,6 @@ function connectBattery(asked: Asked, body: z.output<typeof batteryBody>) {
   const { siteId, type, manufacturer, model, name, referenceId, nameplate, source, tags: given } = body;
   ownSite(asked, siteId);
   const { workspaceId } = asked;
-  guardConnection(asked, source);
   const device: Device = {
     deviceId: randomId(asked.face.tools, 'dev'),
     workspaceId,
@@ -184,17 +182,8 @@ function connectBattery(asked: Asked, body: z.output<typeof batteryBody>) {
   }));
 }
 
-/** A physical device is connected once in a workspace. Whether another workspace has it is not told from here. */
-function guardConnection(asked: Asked, source: Device['source']): void {
-  for (const { device } of asked.state.devices.values()) {
-    if (device.workspaceId !== asked.workspaceId || device.source.kind !== source.kind) continue;
-    if (nameOf(device.source) === nameOf(source)) {
-      throw new ProblemError('conflict', `${device.deviceId} is connected to it already`);
-    }
-  }
-}
-const nameOf = (source: Device['source']): string =>
-  source.kind === 'oem' ? `${source.oem}/${source.vendorDeviceId}` : source.connectionId;
+const CONNECT =
+  'A source (a connectionId, or a vendorDeviceId at its maker) is one device of one workspace, of all that the service has. What another workspace has is refused without a word of whose it is: a connection with 404, like one that does not exist; a device at its maker with 409.';
 
 const deviceParams = z.strictObject({ deviceId: s.pathId() });
 
@@ -204,6 +193,7 @@ const devices: readonly Route[] = [
     path: '/v1/devices',
     tag: 'Fleet',
     summary: 'Connects a device',
+    description: CONNECT,
     scope: 'write:devices',
     body: deviceBody,
     answers: { 201: { means: 'Connected', body: anySchema } },

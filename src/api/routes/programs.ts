@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Enrollment } from '../../core/state.ts';
-import type { Program } from '../../domain/program.ts';
+import { ENROLLMENT_STATUSES, type Program } from '../../domain/program.ts';
 import { ownDevice, ownProgram } from '../owned.ts';
 import { pageOf } from '../page.ts';
 import { notFound, ProblemError } from '../problems.ts';
@@ -16,7 +16,7 @@ import {
   workspaceView,
 } from '../views.ts';
 
-/** Programs and what may be in them. @source TextureHQ/docs programs/enrollments; bids: ascending price and quantity (Leap) */
+/** Programs and what may be in them. @source TextureHQ/docs programs/enrollments */
 const clock = (what: string) => {
   const error = `${what}: a local time like 16:00`;
   return z.string({ error }).regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error });
@@ -139,7 +139,7 @@ const enrollments: readonly Route[] = [
       ...s.paging,
       programId: z.optional(s.pathId()),
       deviceId: z.optional(s.pathId()),
-      status: z.optional(s.several(z.string().max(40))),
+      status: z.optional(s.several(s.choice(ENROLLMENT_STATUSES))),
     }),
     answers: { 200: { means: 'A page', body: s.page(enrollmentSchema) } },
     handle: (asked) => {
@@ -205,42 +205,13 @@ const enrollments: readonly Route[] = [
   }),
 ];
 
-const step = z.strictObject({
-  priceUsdPerMwh: s.number('priceUsdPerMwh', { min: -10_000, max: 100_000 }),
-  quantityW: s.watts('quantityW'),
-});
-const bidSchema = z.strictObject({
-  programId: z.string(),
-  startsAt: s.wireInstant(),
-  steps: z.array(z.strictObject({ priceUsdPerMwh: z.number(), quantityW: z.number() })),
-});
-
-const bids: readonly Route[] = [
-  route({
-    method: 'POST',
-    path: '/v1/programs/{programId}/bids',
-    tag: 'Programs',
-    summary: 'Bids a price-quantity curve for one hour; a newer one replaces it',
-    scope: 'write:programs',
-    params: programParams,
-    body: z.strictObject({
-      startsAt: s.instant(),
-      steps: z.array(step).min(1, { error: 'at least one step' }).max(100, { error: 'at most 100 steps' }),
-    }),
-    answers: { 201: { means: 'Taken', body: bidSchema } },
-    problems: ['not_found', 'conflict', 'unprocessable', 'local_time'],
-    handle: (asked) => {
-      const { programId } = ownProgram(asked, asked.params.programId);
-      const { startsAt: startMs, steps } = asked.body;
-      const body = { programId, startsAt: new Date(startMs).toISOString(), steps };
-      return asked.change({ kind: 'submit-bid', bid: { programId, startMs, steps } }, () => ({ status: 201, body }));
-    },
-  }),
+const prices: readonly Route[] = [
   route({
     method: 'POST',
     path: '/v1/prices',
     tag: 'Programs',
     summary: 'Publishes prices at a node; in a sandbox only, where no market does',
+    description: 'They hold in the workspace alone and call the events of its programs.',
     scope: 'write:programs',
     body: z.strictObject({
       node: s.text('node', 100),
@@ -260,8 +231,10 @@ const bids: readonly Route[] = [
       if (asked.face.service.clockOf(asked.workspaceId) === null) {
         throw new ProblemError('forbidden', 'prices come from the market, except in a sandbox');
       }
+      const { workspaceId } = asked;
       const { node, market, startsAt: startMs, stepS, usdPerMwh } = asked.body;
-      const input = { kind: 'publish-prices', node, market, startMs, stepMs: stepS * 1_000, usdPerMwh } as const;
+      const prices = { workspaceId, node, market, startMs, stepMs: stepS * 1_000, usdPerMwh };
+      const input = { kind: 'publish-prices', ...prices } as const;
       return asked.change(input, ({ facts }) => ({
         status: 202,
         body: { events: facts.flatMap((f) => (f.type === 'event.offered' ? [f.event.eventId] : [])) },
@@ -270,4 +243,4 @@ const bids: readonly Route[] = [
   }),
 ];
 
-export const programRoutes: readonly Route[] = [...programs, ...enrollments, ...bids];
+export const programRoutes: readonly Route[] = [...programs, ...enrollments, ...prices];

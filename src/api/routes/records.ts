@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { connectionsOf } from '../../core/sources.ts';
 import { isoUtc } from '../../domain/time.ts';
 import { type EpochMs, MS_PER_DAY } from '../../domain/units.ts';
 import { applianceStateSchema, applianceStateView, ownAppliance } from '../appliances.ts';
@@ -8,6 +9,7 @@ import { beforeSeqOf, cursorAt } from '../page.ts';
 import { ProblemError } from '../problems.ts';
 import { type Asked, ok, type Route, route } from '../route.ts';
 import * as s from '../schemas.ts';
+import type { Service } from '../service.ts';
 import { batteryStateSchema, batteryStateView } from '../views.ts';
 
 /** What was measured and what was recorded: telemetry, the audit trail, health. */
@@ -116,6 +118,23 @@ function trail(asked: Asked, subject: string, own: string | null, query: Paramet
   });
 }
 
+/**
+ * Which parts of the service a workspace is shown. Their names: "journal"; "plant/<plant>"; "<plant>/clock",
+ * "<plant>/cloud/<maker>", "<plant>/site/<connection>".
+ */
+function shownTo({ registry }: Service, workspaceId: string): (name: string) => boolean {
+  const { sites, clouds } = connectionsOf(registry.state, registry.settings.reach, workspaceId);
+  return (name) => {
+    const [head = '', kind, ...rest] = name.split('/');
+    if (kind === undefined) return true;
+    if (head === 'plant') return kind === registry.plantId || kind === workspaceId;
+    if (head !== registry.plantId) return head === workspaceId;
+    const connection = rest.join('/');
+    if (kind === 'site') return sites.has(connection);
+    return kind !== 'cloud' || new Set<string>(clouds).has(connection);
+  };
+}
+
 const records: readonly Route[] = [
   route({
     method: 'GET',
@@ -149,6 +168,7 @@ const records: readonly Route[] = [
     path: '/v1/health',
     tag: 'Records',
     summary: 'How the service is, part by part',
+    description: 'A workspace sees what all share, and of sites, clouds and sandboxes its own; the operator sees all.',
     scope: 'admin:workspace',
     in: 'registry',
     answers: {
@@ -161,13 +181,16 @@ const records: readonly Route[] = [
       },
     },
     handle: ({ face, principal }) => {
+      const { workspaceId } = principal;
       const { status, parts } = face.service.health();
-      // Parts of a sandbox carry its id; a workspace sees what all share and its own.
-      const isShared = (name: string) => !/(^|\/)ws_/.test(name);
-      const mine = Object.entries(parts).filter(
-        ([name]) => principal.workspaceId === null || isShared(name) || name.includes(principal.workspaceId),
-      );
-      return ok({ status, parts: Object.fromEntries(mine) });
+      if (workspaceId === null) return ok({ status, parts });
+      const isShown = shownTo(face.service, workspaceId);
+      const mine = Object.entries(parts).filter(([name]) => isShown(name));
+      const isWell = mine.every(([, part]) => part.ok);
+      return ok({
+        status: status === 'read-only' ? status : isWell ? 'ok' : 'degraded',
+        parts: Object.fromEntries(mine),
+      });
     },
   }),
   route({

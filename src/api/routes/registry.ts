@@ -117,6 +117,7 @@ const workspaces: readonly Route[] = [
     in: 'registry',
     body: z.strictObject({ name: s.text('name'), environment: z.optional(s.choice(['production', 'sandbox'])) }),
     answers: { 201: { means: 'Made', body: workspaceSchema } },
+    problems: ['limit_reached'],
     handle: (asked) => {
       const { name, environment = 'production' } = asked.body;
       const workspaceId = randomId(asked.face.tools, 'ws');

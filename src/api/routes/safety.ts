@@ -37,6 +37,7 @@ const approvalSchema = z.strictObject({
   requestedBy: z.string(),
   requestedAt: s.wireInstant(),
   decidedBy: z.nullable(z.string()),
+  revokedBy: z.nullable(z.string()),
   why: z.string(),
   from: s.wireInstant(),
   until: s.wireInstant(),
@@ -45,7 +46,7 @@ const approvalSchema = z.strictObject({
   modes: z.nullable(z.array(z.string())),
   mapRevision: z.string(),
 });
-function approvalView({ request: r, status, decidedBy, why, requestedAtMs }: ApprovalEntry) {
+function approvalView({ request: r, status, decidedBy, revokedBy, why, requestedAtMs }: ApprovalEntry) {
   return {
     id: r.approvalId,
     siteId: r.siteId,
@@ -53,6 +54,7 @@ function approvalView({ request: r, status, decidedBy, why, requestedAtMs }: App
     requestedBy: r.requestedBy,
     requestedAt: isoUtc(requestedAtMs),
     decidedBy,
+    revokedBy,
     why,
     from: isoUtc(r.fromMs),
     until: isoUtc(r.untilMs),

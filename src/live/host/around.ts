@@ -1,4 +1,6 @@
+import { anyDevice, deviceOf, isBattery } from '../../core/anyDevice.ts';
 import type { Effect } from '../../core/input.ts';
+import { holderOf, type Reach } from '../../core/sources.ts';
 import type { CoreState } from '../../core/state.ts';
 import type { Appliance } from '../../domain/applianceCommand.ts';
 import type { Device } from '../../domain/device.ts';
@@ -33,14 +35,19 @@ export interface SiteLink {
   stop(): void | Promise<void>;
 }
 
+/** @param state  of the plant, as it is when it is asked */
+export type MakeCloudLink = (onReply: (reply: OemReply) => void, state: () => CoreState) => CloudLink;
+
 export interface AroundOptions {
   readonly clock: SteppedClock;
   /** The clock may be frozen and advanced from outside. */
   readonly testClock: boolean;
   readonly capabilities: Readonly<Record<OemId, OemCapabilities>>;
-  readonly clouds: ReadonlyMap<OemId, (onReply: (reply: OemReply) => void) => CloudLink>;
+  readonly clouds: ReadonlyMap<OemId, MakeCloudLink>;
   readonly sites: ReadonlyMap<string, (onEvent: (event: FieldEvent) => void) => SiteLink>;
   readonly telemetry: TelemetrySink;
+  /** As the core's settings have it. */
+  readonly reach?: Reach | undefined;
 }
 
 export class Around implements Outside {
@@ -49,7 +56,6 @@ export class Around implements Outside {
   readonly #sites = new Map<string, SiteLink>();
   /** Job → device, until it is answered. */
   readonly #owners = new Map<string, string>();
-  readonly #deviceOfConnection = new Map<string, string>();
   readonly #poller: Poller;
   #tell: Tell = () => {};
   #state: () => CoreState = () => {
@@ -74,7 +80,7 @@ export class Around implements Outside {
     this.#tell = tell;
     this.#state = state;
     for (const [oem, make] of clouds) {
-      const link = make((reply) => this.#onReply(oem, reply));
+      const link = make((reply) => this.#onReply(oem, reply), state);
       this.#clouds.set(oem, link);
       clock.watch(() => link.inFlight(), `requests to ${oem}`);
     }
@@ -115,8 +121,8 @@ export class Around implements Outside {
       if (siteId !== null) sites.add(siteId);
     }
     if (sites.size === 0) return;
-    for (const [connectionId, deviceId] of this.#deviceOfConnection) {
-      if (sites.has(this.#state().devices.get(deviceId)?.device.siteId ?? '')) this.#configure(connectionId);
+    for (const connectionId of this.#sites.keys()) {
+      if (sites.has(this.#holderOf(connectionId)?.siteId ?? '')) this.#configure(connectionId);
     }
   }
 
@@ -138,29 +144,40 @@ export class Around implements Outside {
     for (const result of stopped) if (result.status === 'rejected') throw result.reason;
   }
 
-  #connected(device: Device): void {
-    const { source, deviceId } = device;
-    if (source.kind === 'dnp3') {
-      this.#deviceOfConnection.set(source.connectionId, deviceId);
-      this.#configure(source.connectionId);
-    } else this.#poll(deviceId, source.oem, source.vendorDeviceId);
+  #connected({ source, deviceId }: Device): void {
+    if (source.kind === 'dnp3') this.#configure(source.connectionId);
+    else this.#poll(deviceId, source.oem, source.vendorDeviceId);
   }
 
   #polled({ deviceId, source }: Appliance): void {
     this.#poll(deviceId, source.oem, source.vendorDeviceId);
   }
 
+  /** The one device that a connection is led to. */
+  #holderOf(connectionId: string): Device | null {
+    const entry = holderOf(this.#state(), this.#o.reach, { kind: 'dnp3', connectionId, mapRevision: '' });
+    return entry !== null && isBattery(entry) ? entry.device : null;
+  }
+
+  /** Its source is another's: a device that was there first, or the workspace that alone may have it. */
+  #isCutOff(deviceId: string): boolean {
+    const state = this.#state();
+    const entry = anyDevice(state, deviceId);
+    if (entry === undefined) return false;
+    const holder = holderOf(state, this.#o.reach, deviceOf(entry).source);
+    return holder !== entry;
+  }
+
   #configure(connectionId: string): void {
-    const deviceId = this.#deviceOfConnection.get(connectionId) ?? '';
-    const { devices, safety, approvals } = this.#state();
-    const siteId = devices.get(deviceId)?.device.siteId;
+    const siteId = this.#holderOf(connectionId)?.siteId;
     if (siteId === undefined) return;
+    const { safety, approvals } = this.#state();
     this.#sites.get(connectionId)?.configure(safety.get(siteId) ?? null, approvals.get(siteId) ?? []);
   }
 
   /** Once per telemetry period of its cloud, and once at first: until then nothing is known of it. */
   #poll(deviceId: string, oem: OemId, vendorDeviceId: string): void {
-    if (!this.#clouds.has(oem)) return;
+    if (!this.#clouds.has(oem) || this.#isCutOff(deviceId)) return;
     const submit = (job: OemJob): void => this.#submit(oem, deviceId, job);
     this.#poller.add({ deviceId, vendorDeviceId, periodMs: this.#o.capabilities[oem].telemetryPeriodMs, submit });
     this.#later(() => submit({ kind: 'read-state', jobId: `first-${deviceId}`, vendorDeviceId }));
@@ -169,7 +186,7 @@ export class Around implements Outside {
   #submit(oem: OemId, deviceId: string, job: OemJob): void {
     const link = this.#clouds.get(oem);
     const { jobId } = job;
-    if (link === undefined) {
+    if (link === undefined || this.#isCutOff(deviceId)) {
       const reply: OemReply = { kind: 'not-sent', jobId, message: `no connection to ${oem} is configured` };
       this.#later(() => this.#tell({ kind: 'oem-reply', deviceId, reply }, `cloud/${oem}`));
       return;
@@ -180,7 +197,7 @@ export class Around implements Outside {
 
   #operate(connectionId: string, deviceId: string, job: FieldJob): void {
     const link = this.#sites.get(connectionId);
-    if (link !== undefined) {
+    if (link !== undefined && !this.#isCutOff(deviceId)) {
       // After a stall the state is another one than the gate was told.
       if (job.kind === 'setpoint' || job.kind === 'reserve') this.#configure(connectionId);
       return link.submit(job);
@@ -206,7 +223,7 @@ export class Around implements Outside {
   }
 
   #onEvent(connectionId: string, event: FieldEvent): void {
-    const deviceId = this.#deviceOfConnection.get(connectionId);
+    const deviceId = this.#holderOf(connectionId)?.deviceId;
     if (deviceId === undefined) return;
     if (event.kind === 'points') return this.#o.telemetry.addPoints(deviceId, event.points);
     if (event.kind === 'state') this.#o.telemetry.addState(deviceId, event.state);

@@ -29,8 +29,8 @@ import { type Folded, LivePlant } from './plant.ts';
 export interface HostOptions {
   readonly journal: Journal;
   readonly settings: CoreSettings;
-  /** Makes what surrounds a plant. `lastMs`: the plant's time so far, null for a new one. */
-  readonly outside: (plantId: string, lastMs: number | null) => Outside;
+  /** Makes what surrounds a plant. `lastMs`: the plant's time so far, null for a new one; `isFrozen`: its clock stood. */
+  readonly outside: (plantId: string, lastMs: number | null, isFrozen: boolean) => Outside;
   readonly telemetry: TelemetryHistory;
   readonly outbox: Outbox;
   readonly secrets: Secrets;
@@ -220,12 +220,12 @@ export class Host implements Service {
   #open(plantId: string, folded: Folded): Running {
     let first: Folded | null = folded;
     const lastMs = folded.lastMs === Number.NEGATIVE_INFINITY ? null : folded.lastMs;
-    const outside = this.#o.outside(plantId, lastMs);
+    const outside = this.#o.outside(plantId, lastMs, folded.core.state.clock.isFrozen);
     const plant = new LivePlant({
       plantId,
       scheduler: outside.scheduler,
       journal: this.#o.journal,
-      settings: this.#o.settings,
+      settings: this.#settingsOf(plantId),
       fold: () => {
         const state = first ?? this.#foldAnew(plantId);
         first = null;
@@ -258,7 +258,7 @@ export class Host implements Service {
     const workspace = this.registry.state.workspaces.get(workspaceId);
     if (workspace?.environment !== 'sandbox' || this.#closing !== null) return;
     if (!this.#running.has(workspaceId)) {
-      const { plant, outside } = this.#open(workspaceId, this.#nothing(this.#o.journal.lastSeq()));
+      const { plant, outside } = this.#open(workspaceId, this.#nothing(workspaceId, this.#o.journal.lastSeq()));
       this.#startOne(plant, outside);
     }
     const { plant } = this.#plant(workspaceId);
@@ -272,8 +272,14 @@ export class Host implements Service {
     return plant?.plantId === REGISTRY || plant?.state.workspaces.has(workspaceId) === true;
   }
 
-  #nothing(seq: number): Folded {
-    return { core: new Core(this.#o.settings), lastMs: Number.NEGATIVE_INFINITY, seq };
+  /** A sandbox has a world of its own, where whatever is named may be connected. */
+  #settingsOf(plantId: string): CoreSettings {
+    const { reach: _, ...sandbox } = this.#o.settings;
+    return plantId === REGISTRY ? this.#o.settings : sandbox;
+  }
+
+  #nothing(plantId: string, seq: number): Folded {
+    return { core: new Core(this.#settingsOf(plantId)), lastMs: Number.NEGATIVE_INFINITY, seq };
   }
 
   /** A plant for a stall. A disk that takes nothing stalls every plant in the same turn: one reading serves all of them. */
@@ -293,7 +299,7 @@ export class Host implements Service {
 
   #foldedOf({ plants, seq }: FoldedAll, plantId: string): Folded {
     const found = plants.get(plantId);
-    return found === undefined ? this.#nothing(seq) : { ...found, seq };
+    return found === undefined ? this.#nothing(plantId, seq) : { ...found, seq };
   }
 
   /** Every plant as the journal has it. */
@@ -309,7 +315,7 @@ export class Host implements Service {
   /** Folds what comes after; each entry with the core that has it, and nothing after it. */
   *#folding({ plants, seq }: FoldedAll): Generator<{ readonly entry: JournalEntry; readonly core: Core }> {
     for (const entry of this.#o.journal.read(seq + 1)) {
-      const { core } = plants.get(entry.plantId) ?? this.#nothing(0);
+      const { core } = plants.get(entry.plantId) ?? this.#nothing(entry.plantId, 0);
       core.replay(entry.facts, entry.atMs);
       plants.set(entry.plantId, { core, lastMs: entry.atMs });
       yield { entry, core };
@@ -318,13 +324,12 @@ export class Host implements Service {
 
   /** What the newest snapshot holds; nothing when it is of another build's form: then the journal is folded whole. */
   #unpacked(): FoldedAll {
-    const { journal, settings } = this.#o;
-    const snapshot = journal.snapshot();
+    const snapshot = this.#o.journal.snapshot();
     const plants: FoldedAll['plants'] = new Map();
     try {
       for (const [plantId, kept] of Object.entries(snapshot?.plants ?? {})) {
         const { state, lastMs } = readSnapshot(kept);
-        const core = new Core(settings, restoreState(state));
+        const core = new Core(this.#settingsOf(plantId), restoreState(state));
         plants.set(plantId, { core, lastMs: lastMs ?? Number.NEGATIVE_INFINITY });
       }
       return { plants, seq: snapshot?.seq ?? 0 };
@@ -423,6 +428,7 @@ const keptClock = (clock: TestClock, plant: LivePlant): TestClock => ({
   isFrozen: () => clock.isFrozen(),
   freeze: () => clock.freeze(),
   resume: () => clock.resume(),
+  canAdvance: () => clock.canAdvance(),
   advanceTo: async (atMs) => {
     await clock.advanceTo(atMs);
     await plant.keepTime();

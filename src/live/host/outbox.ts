@@ -1,7 +1,8 @@
+import { applianceView } from '../../api/appliances.ts';
+import { withoutPrefix } from '../../api/owned.ts';
+import { awardView, deviceView, eventView, siteView } from '../../api/views.ts';
 import { idsOf, workspaceOf } from '../../core/ownership.ts';
 import type { CoreState } from '../../core/state.ts';
-import type { ApplianceCommand } from '../../domain/applianceCommand.ts';
-import type { Command } from '../../domain/command.ts';
 import type { OutboxEvent } from '../../domain/destination.ts';
 import { EVENT_TYPES, type EventType } from '../../domain/eventTypes.ts';
 import type { Fact } from '../../domain/fact.ts';
@@ -9,7 +10,8 @@ import { isoUtc } from '../../domain/time.ts';
 import type { JournalEntry } from '../../ports/journal.ts';
 
 /**
- * The journal as events for destinations: a view, made anew after a restart from the same entries.
+ * The journal as events for destinations: a view, made anew after a restart from the same entries. What is shown whole is
+ * shown as the API shows it when it is new, and under the ids of the API.
  * @source TextureHQ/docs events: types, versions and the shape of `data` of command.succeeded, command.failed,
  *         device.discovered, device.disconnected, enrollment.* and site.created; the others follow the same form.
  *         occurredAt is our own: what happens again has other data, and so another key, than what is told again
@@ -26,15 +28,15 @@ export function eventsOf(entry: JournalEntry, state: CoreState): OutboxEvent[] {
     const { type, data } = told;
     const { version } = EVENT_TYPES[type];
     const head = { seq: entry.seq, index, workspaceId, type, version, deviceType, timestampMs: entry.atMs };
-    return [{ ...head, data: { workspaceId, occurredAt: isoUtc(entry.atMs), ...onTheWire(data) } }];
+    return [{ ...head, data: { workspaceId, occurredAt: isoUtc(entry.atMs), ...onTheWire(data, workspaceId) } }];
   });
 }
 
-const commandOf = (commandId: string, state: CoreState): Command | ApplianceCommand | undefined =>
-  (state.commands.get(commandId) ?? state.applianceCommands.get(commandId))?.command;
+const commandOf = (commandId: string, state: CoreState) =>
+  state.commands.get(commandId) ?? state.applianceCommands.get(commandId);
 
 const deviceOfCommand = (commandId: string | undefined, state: CoreState): string | undefined =>
-  commandId === undefined ? undefined : commandOf(commandId, state)?.deviceId;
+  commandId === undefined ? undefined : commandOf(commandId, state)?.command.deviceId;
 
 const kindOf = (deviceId: string, state: CoreState): string | null =>
   state.devices.get(deviceId)?.device.kind ?? state.appliances.get(deviceId)?.appliance.kind ?? null;
@@ -58,20 +60,22 @@ const INSTANTS: Readonly<Record<string, string>> = {
   sinceMs: 'since',
 };
 
-function onTheWire(data: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function onTheWire(data: Readonly<Record<string, unknown>>, workspaceId: string): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(data)) {
     const instant = INSTANTS[name];
     if (instant !== undefined && (value === null || typeof value === 'number')) {
       shown[instant] = value === null ? null : isoUtc(value);
-    } else shown[name] = inside(value);
+    } else shown[name] = inside(value, workspaceId);
   }
   return shown;
 }
 
-function inside(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(inside);
-  return typeof value === 'object' && value !== null ? onTheWire(value as Readonly<Record<string, unknown>>) : value;
+function inside(value: unknown, workspaceId: string): unknown {
+  if (typeof value === 'string') return withoutPrefix(value, workspaceId);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((v) => inside(v, workspaceId));
+  return onTheWire(value as Readonly<Record<string, unknown>>, workspaceId);
 }
 
 interface Told {
@@ -81,12 +85,10 @@ interface Told {
 
 /** Facts that are told as they are, under these names. */
 const AS_THEY_ARE: Readonly<Record<string, EventType>> = {
-  'event.offered': 'event.offered',
   'event.started': 'event.started',
   'event.ended': 'event.ended',
   'event.cancelled': 'event.cancelled',
   'event.measured': 'event.measured',
-  'bid.awarded': 'bid.awarded',
   'alert.opened': 'alert.opened',
   'alert.changed': 'alert.updated',
   'alert.resolved': 'alert.resolved',
@@ -105,8 +107,14 @@ function tell(fact: Fact, entry: JournalEntry, state: CoreState): Told | null {
     case 'enrollment.changed':
       return enrollmentChanged(fact);
     case 'device.connected': {
-      const { nameplate: _, ...device } = fact.device;
-      return { type: 'device.discovered', data: { deviceId: device.deviceId, device } };
+      const { device } = fact;
+      const entry = { device, reachable: true, stormActive: false, openCommandId: null };
+      return { type: 'device.discovered', data: { deviceId: device.deviceId, device: deviceView(entry, undefined) } };
+    }
+    case 'event.offered': {
+      const { event } = fact;
+      const shown = eventView({ event, status: 'offered', optedOut: new Set() });
+      return { type: 'event.offered', data: { eventId: event.eventId, event: shown } };
     }
     case 'device.storm':
       return {
@@ -118,8 +126,9 @@ function tell(fact: Fact, entry: JournalEntry, state: CoreState): Told | null {
         },
       };
     case 'appliance.connected': {
-      const device = fact.appliance;
-      return { type: 'device.discovered', data: { deviceId: device.deviceId, device } };
+      const { appliance } = fact;
+      const device = applianceView({ appliance, reachable: true, open: new Map() }, undefined);
+      return { type: 'device.discovered', data: { deviceId: appliance.deviceId, device } };
     }
     case 'device.reachable':
     case 'appliance.reachable': {
@@ -141,8 +150,10 @@ function tell(fact: Fact, entry: JournalEntry, state: CoreState): Told | null {
       return fact.what === 'emergency-stop'
         ? { type: 'stop.latched', data: { deviceId: fact.deviceId, why: fact.why } }
         : null;
+    case 'bid.awarded':
+      return { type: 'bid.awarded', data: { award: awardView(fact.award) } };
     case 'site.created':
-      return { type: 'site.created', data: { siteId: fact.site.siteId, site: fact.site } };
+      return { type: 'site.created', data: { siteId: fact.site.siteId, site: siteView(fact.site) } };
     case 'customer.created':
       return { type: 'customer.created', data: { customerId: fact.customer.customerId } };
     default: {
@@ -160,15 +171,15 @@ function commandEnded(
   entry: JournalEntry,
   state: CoreState,
 ): Told | null {
-  const command = commandOf(fact.commandId, state);
-  if (command === undefined) return null;
+  const entered = commandOf(fact.commandId, state);
+  if (entered === undefined) return null;
   const { status, reason, detail } = fact.outcome;
   const data = {
     commandId: fact.commandId,
-    deviceId: command.deviceId,
+    deviceId: entered.command.deviceId,
     status,
     reason,
-    issuedAt: isoUtc(command.startMs),
+    issuedAt: isoUtc(entered.acceptedAtMs),
     executedAt: isoUtc(entry.atMs),
   };
   return status === 'succeeded'

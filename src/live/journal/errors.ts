@@ -39,4 +39,9 @@ export function codeOf(e: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
+const READ_ONLY_CODES = ['SQLITE_READONLY', 'EROFS', 'EACCES', 'EPERM'];
+
+/** Whether a code says that a file or a file system may not be written. */
+export const isReadOnly = (code: string): boolean => READ_ONLY_CODES.some((known) => code.startsWith(known));
+
 export const messageOf = (e: unknown): string => (e instanceof Error ? e.message : String(e));

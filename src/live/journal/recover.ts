@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { faultOf, GENESIS } from './chain.ts';
 import { damaged, messageOf } from './errors.ts';
@@ -58,9 +58,17 @@ function recoverNothing(file: string, marked: string, mark: Mark | null): Recove
 const NOTHING: Recovered = { last: { seq: 0, hash: GENESIS }, snapshot: null, notes: [] };
 const FIRST_PAGE = 4_096;
 
-/** A first start that ended before its tables were on the disk, which is before there is a mark. A table has its own page. */
-function isUnbegun(file: string, octets: number): boolean {
+/** Where the first page has the application id. @source sqlite.org/fileformat2.html 1.3 */
+const APPLICATION_ID_AT = 68;
+
+/**
+ * A first start that ended before its tables were on the disk, which is before there is a mark: a table has a page of its
+ * own, and the id of a journal comes with the tables.
+ */
+export function isUnbegun(file: string, octets: number): boolean {
   if (octets > FIRST_PAGE) return false;
+  const page = readFileSync(file);
+  if (page.subarray(APPLICATION_ID_AT, APPLICATION_ID_AT + 4).some((octet) => octet !== 0)) return false;
   const wal = `${file}-wal`;
   return !existsSync(wal) || statSync(wal).size === 0 || hasNoTable(file);
 }

@@ -1,7 +1,7 @@
 import { pathToFileURL } from 'node:url';
 import Database from 'libsql';
 import type { Row } from './chain.ts';
-import { codeOf, JournalError, messageOf } from './errors.ts';
+import { codeOf, isReadOnly, JournalError, messageOf } from './errors.ts';
 
 /**
  * The tables. The entries are the truth; replies and subjects are views that are written in the same transaction.
@@ -115,7 +115,7 @@ export function asJournalError(e: unknown, file: string): JournalError {
   const what = `${messageOf(e)}${code === '' ? '' : ` (${code})`}`;
   if (code.startsWith('SQLITE_CORRUPT')) return new JournalError('damaged', { file, place: 'a page', what });
   if (code === 'SQLITE_NOTADB') return new JournalError('damaged', { file, place: 'octet 0', what });
-  if (code.startsWith('SQLITE_READONLY') || code === 'SQLITE_CANTOPEN') {
+  if (isReadOnly(code) || code === 'SQLITE_CANTOPEN') {
     return new JournalError('read-only', { file, place: 'the file', what });
   }
   return new JournalError('failed', { file, place: 'the file', what });

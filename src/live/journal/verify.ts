@@ -6,7 +6,7 @@ import { faultOf, GENESIS, type Row, unsealed } from './chain.ts';
 import { type Damage, JournalError, messageOf } from './errors.ts';
 import { type Mark, markFile, readMark } from './mark.ts';
 import { JournalReader } from './reader.ts';
-import { databaseFile, heldAgainst } from './recover.ts';
+import { databaseFile, heldAgainst, isUnbegun } from './recover.ts';
 import { readSnapshotFile, snapshotFiles } from './snapshotFile.ts';
 import { walDamage } from './walFile.ts';
 import { replyText } from './writer.ts';
@@ -47,7 +47,7 @@ export function verifyJournal(folder: string, options: { readonly highWaterDir?:
   if (wal !== null) check.found(wal);
   const mark = check.attempt(marked, () => readMark(marked)) ?? null;
   if (octets === 0) check.empty(mark);
-  else check.attempt(file, () => check.all(dir, mark));
+  else if (mark !== null || !isUnbegun(file, octets)) check.attempt(file, () => check.all(dir, mark));
   return check.result();
 }
 

@@ -12,7 +12,9 @@ import type { Damage } from './errors.ts';
  *
  * A commit is synced before the next begins, so only the last one can be torn by a power cut. Two or more commits of the
  * same salts behind a wrong frame mean that what stood there was on the disk once: damage. With one or none it may have
- * been torn, and the high-water mark decides.
+ * been torn, and the high-water mark decides. Of a torn header one part may be of an older round of the log, with that round's
+ * mark of a commit: a commit counts where its check sum runs on from the one that the frame before it has, or, of the wrong
+ * frame itself, where its header stands in one sector.
  */
 export const HEADER = 32;
 export const FRAME_HEADER = 24;
@@ -37,13 +39,14 @@ export function walDamage(file: string): Damage | null {
   let place = HEADER;
   for (; place + size <= octets.length; place += size) {
     if (!isOfLog(view, place)) break;
-    sum = checkSum(view, { from: place, octets: 8, little, ...sum });
-    sum = checkSum(view, { from: place + FRAME_HEADER, octets: pageSize, little, ...sum });
+    sum = frameSum(view, { frame: place, pageSize, little, before: sum });
     if (!isSum(view, place + 16, sum)) break;
   }
-  let commits = 0;
-  for (let p = place; p + size <= octets.length; p += size) {
-    if (isOfLog(view, p) && view.getUint32(p + 4) !== 0) commits += 1;
+  let commits = isWholeCommit(view, place) ? 1 : 0;
+  for (let p = place + size; p + size <= octets.length; p += size) {
+    if (!isOfLog(view, p) || view.getUint32(p + 4) === 0) continue;
+    const before = { s0: view.getUint32(p - size + 16), s1: view.getUint32(p - size + 20) };
+    if (isSum(view, p + 16, frameSum(view, { frame: p, pageSize, little, before }))) commits += 1;
   }
   if (commits < 2) return null;
   return at(place, `the frame here is not as it was written, and ${commits} commits stand behind it`);
@@ -52,6 +55,14 @@ export function walDamage(file: string): Damage | null {
 const isOfLog = (view: DataView, frame: number): boolean =>
   view.getUint32(frame + 8) === view.getUint32(16) && view.getUint32(frame + 12) === view.getUint32(20);
 
+const SECTOR = 512;
+
+const isWholeCommit = (view: DataView, frame: number): boolean =>
+  (frame % SECTOR) + FRAME_HEADER <= SECTOR &&
+  frame + FRAME_HEADER <= view.byteLength &&
+  isOfLog(view, frame) &&
+  view.getUint32(frame + 4) !== 0;
+
 interface Sum {
   readonly s0: number;
   readonly s1: number;
@@ -59,6 +70,16 @@ interface Sum {
 
 const isSum = (view: DataView, at: number, { s0, s1 }: Sum): boolean =>
   view.getUint32(at) === s0 && view.getUint32(at + 4) === s1;
+
+/** The check sum of a frame, running on from the one before. */
+function frameSum(
+  view: DataView,
+  at: { readonly frame: number; readonly pageSize: number; readonly little: boolean; readonly before: Sum },
+): Sum {
+  const { frame, pageSize, little, before } = at;
+  const ofHeader = checkSum(view, { from: frame, octets: 8, little, ...before });
+  return checkSum(view, { from: frame + FRAME_HEADER, octets: pageSize, little, ...ofHeader });
+}
 
 /** The Fibonacci-weighted sum of 4.2, over pairs of 32-bit words. */
 function checkSum(

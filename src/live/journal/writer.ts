@@ -2,7 +2,7 @@ import type Database from 'libsql';
 import type { EpochMs } from '../../domain/units.ts';
 import type { JournalTrouble, StoredReply } from '../../ports/journal.ts';
 import { crcOf, hashOf, sealedText } from './chain.ts';
-import { codeOf, messageOf } from './errors.ts';
+import { codeOf, isReadOnly, messageOf } from './errors.ts';
 import type { Mark } from './mark.ts';
 import { type Db, openForWriting, rowsOf } from './schema.ts';
 import { cutRefused } from './walIndex.ts';
@@ -206,13 +206,12 @@ export const replyText = (r: StoredReply): string =>
 
 /** SHMSIZE: the index of the WAL could not grow, before anything was written. */
 const FULL_CODES = ['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'ENOSPC', 'EDQUOT'];
-const READ_ONLY_CODES = ['SQLITE_READONLY', 'EROFS', 'EACCES', 'EPERM'];
 
 /** What an error of SQLite or of the operating system means for the journal; what is not known counts as failed. */
 export function troubleOf(e: unknown): Trouble {
   const code = codeOf(e);
   const why = `${messageOf(e)}${code === '' ? '' : ` (${code})`}`;
   if (FULL_CODES.includes(code)) return { reason: 'full', why };
-  if (READ_ONLY_CODES.some((known) => code.startsWith(known))) return { reason: 'read-only', why };
+  if (isReadOnly(code)) return { reason: 'read-only', why };
   return { reason: 'failed', why };
 }

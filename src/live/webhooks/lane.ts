@@ -33,21 +33,59 @@ export interface Lane {
   timer: { readonly handle: TimerHandle; readonly atMs: EpochMs } | null;
   /** A test is under way. */
   testing: boolean;
+  /** Of what is under way, how much has been for longer than WAITED_MS_MAX. */
+  overdue: number;
+  /** The newest that is known took longer. */
+  isSlow: boolean;
 }
 
 export const DISABLED_AFTER_MS = 120 * 3_600_000;
+/** So long a stepped clock stands for an answer, by the machine's time; then it goes on without [ms]. */
+const WAITED_MS_MAX = 1_000;
 const FAILURES_BEFORE_PROBING = 3;
 const PROBE_MS = { first: 1_000, max: 60_000 };
 
 export function newLane(destination: Destination, { row, scheduler, pending }: NewLane): Lane {
   const counts = { open: 0, pending, failures: 0, round: 0, quietUntilMs: Number.NEGATIVE_INFINITY };
-  return { destination, scheduler, row, claimed: new Set(), ...counts, timer: null, testing: false };
+  return {
+    destination,
+    scheduler,
+    row,
+    claimed: new Set(),
+    ...counts,
+    timer: null,
+    testing: false,
+    overdue: 0,
+    isSlow: false,
+  };
 }
 
 interface NewLane {
   readonly row: DestinationRow;
   readonly scheduler: Scheduler;
   readonly pending: number;
+}
+
+/**
+ * What of a lane a stepped clock waits for: nothing that hangs, and nothing at all of a receiver that was slow, until it has
+ * answered in time again. So that one that hangs costs an advance WAITED_MS_MAX, and not that for each message.
+ */
+export const waitedFor = ({ open, testing, overdue, isSlow }: Lane): number =>
+  isSlow ? 0 : open + (testing ? 1 : 0) - overdue;
+
+/** Takes note of how long an answer is waited for. */
+export function timed<T>(lane: Lane, answer: Promise<T>): Promise<T> {
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    lane.overdue += 1;
+    lane.isSlow = true;
+  }, WAITED_MS_MAX).unref();
+  return answer.finally(() => {
+    clearTimeout(timer);
+    if (isLate) lane.overdue -= 1;
+    else lane.isSlow = false;
+  });
 }
 
 export const mayRun = ({ destination, row }: Lane): boolean => destination.enabled && row.disabled === null;

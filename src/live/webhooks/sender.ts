@@ -6,7 +6,7 @@ import { codeOf } from '../journal/errors.ts';
 import { type Trouble, troubleOf } from '../journal/writer.ts';
 import { type CourierOptions, carry, type SecretsOf } from './courier.ts';
 import { bodyOf, sequenceOf, webhookIdOf } from './envelope.ts';
-import { afresh, fingerprintOf, type Lane, mayRun, newLane, settle, wants, widthOf } from './lane.ts';
+import { afresh, fingerprintOf, type Lane, mayRun, newLane, settle, timed, waitedFor, wants, widthOf } from './lane.ts';
 import type { Post, PostOutcome } from './post.ts';
 import { judge, type Schedule, STANDARD_SCHEDULE } from './schedule.ts';
 import { type DeliveryRow, type DeliveryState, DeliveryStore, type Due, type Offered, type Outcome } from './store.ts';
@@ -204,7 +204,7 @@ export class WebhookSender {
     const body = bodyOf({ type: 'destination.test', version: '0.0.1', timestampMs, data });
     const webhookId = `${webhookIdOf(destinationId, this.#wallMs())}_test_${this.#tests}`;
     lane.testing = true;
-    const outcome = await carry(lane.destination, { webhookId, sequence: null, body }, this.#courier);
+    const outcome = await timed(lane, carry(lane.destination, { webhookId, sequence: null, body }, this.#courier));
     lane.testing = false;
     const verdict = judge(outcome, this.#wallMs());
     const status = outcome.kind === 'answered' ? outcome.status : null;
@@ -251,7 +251,7 @@ export class WebhookSender {
     const turn = this.#turn === null ? 0 : workspaceId === undefined || this.#touched.has(workspaceId) ? 1 : 0;
     if (this.#o.post.waitsOn === 'scheduler') return turn;
     let open = 0;
-    for (const lane of this.#lanes.values()) if (mine(lane)) open += lane.open + (lane.testing ? 1 : 0);
+    for (const lane of this.#lanes.values()) if (mine(lane)) open += waitedFor(lane);
     return turn + open;
   }
 
@@ -429,14 +429,13 @@ export class WebhookSender {
     lane.claimed.add(due.no);
     lane.open += 1;
     this.#open += 1;
-    const sent = carry(lane.destination, { webhookId, sequence: due.sequence, body: due.body }, this.#courier).then(
-      (outcome) => {
-        lane.open -= 1;
-        this.#open -= 1;
-        this.#underWay.delete(sent);
-        this.#onOutcome(lane, { due, round, outcome });
-      },
-    );
+    const message = { webhookId, sequence: due.sequence, body: due.body };
+    const sent = timed(lane, carry(lane.destination, message, this.#courier)).then((outcome) => {
+      lane.open -= 1;
+      this.#open -= 1;
+      this.#underWay.delete(sent);
+      this.#onOutcome(lane, { due, round, outcome });
+    });
     this.#underWay.add(sent);
   }
 

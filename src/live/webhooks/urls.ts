@@ -33,7 +33,9 @@ export function urlRefusal(text: string, policy: UrlPolicy): string | null {
   }
   const url = parsed(text);
   if (url === null) return 'this is no URL';
-  if (url.protocol !== 'https:' && !(policy.allowHttp && url.protocol === 'http:')) return 'the URL must be https';
+  if (url.protocol !== 'https:' && !(policy.allowHttp && url.protocol === 'http:')) {
+    return `the URL must be https${policy.allowHttp ? ' or http' : ''}`;
+  }
   if (url.username !== '' || url.password !== '' || authority(text).includes('@')) {
     return 'the URL holds a user name or a password; put what authenticates into a header';
   }

@@ -8,7 +8,7 @@ let deviceId: string;
 beforeAll(async () => {
   api = await openApi();
   tenant = await api.tenant();
-  deviceId = api.device(tenant.workspaceId);
+  deviceId = api.device(tenant.workspaceId, { oem: 'solaredge' });
 });
 afterAll(() => api.close());
 
@@ -199,6 +199,63 @@ describe('a path, a method, a query', () => {
   ])('?%s is refused', async (query, place) => {
     const reply = await api.get(`/v1/devices?${query}`, { key: tenant.key });
     expect([reply.status, reply.body.errors[0].place]).toEqual([400, place]);
+  });
+
+  test.each([
+    ['/v1/alerts?status=OPN', 'status', 'OPEN'],
+    ['/v1/alerts?status=OPEN&status=RESOLVD', 'status[1]', 'RESOLVED'],
+    ['/v1/events?status=strted', 'status', 'started'],
+    ['/v1/enrollments?status=aproved', 'status', 'approved'],
+    ['/v1/devices/dev-1/commands?status=sucess', 'status', undefined],
+  ])('%s is refused with the values there are, and the nearest one', async (path, place, nearest) => {
+    const reply = await api.get(path, { key: tenant.key });
+    const [error] = reply.body.errors;
+    expect([reply.status, reply.body.code, error.place, error.didYouMean]).toEqual([
+      ...[400, 'invalid_request', place, nearest],
+    ]);
+    expect(error.expected).toMatch(/^one of \w+, /);
+  });
+
+  test('the name of a header that may not be is named, with why', async () => {
+    const body = { label: 'x', url: 'https://a.example/', headers: { 'X-Api-Key': 'x' } };
+    const reply = await api.post('/v1/destinations', body, { key: tenant.key });
+    expect([reply.status, reply.body.errors]).toEqual([
+      400,
+      [
+        {
+          place: 'headers.X-Api-Key',
+          found: '"X-Api-Key"',
+          expected: 'a header name that the sender does not set itself and that names no secret',
+        },
+      ],
+    ]);
+  });
+
+  test('a local time that exists twice is told so inside a choice of bodies too', async () => {
+    const sandbox = await api.tenant('sandbox');
+    const to = '2024-11-03T01:30[America/Los_Angeles]';
+    const reply = await api.post('/v1/clock/advance', { to }, { key: sandbox.key });
+    expect(said(reply)).toBe('422 local_time to');
+    expect(reply.body.errors[0].expected).toContain('2024-11-03T08:30:00Z or 2024-11-03T09:30:00Z');
+  });
+
+  test('a page goes on where it was after what its cursor names was deleted, as were others', async () => {
+    const { key } = await api.tenant();
+    const made: string[] = [];
+    for (let n = 0; n < 12; n++) {
+      made.push((await api.post('/v1/groups', { name: `g${n}`, rule: { tags: ['north'] } }, { key })).body.id);
+    }
+    const page = async (cursor?: string) =>
+      (await api.get(`/v1/groups?limit=3${cursor === undefined ? '' : `&cursor=${cursor}`}`, { key })).body;
+    const idsOf = ({ data }: { readonly data: readonly { readonly id: string }[] }) => data.map((g) => g.id);
+    const first = await page();
+    expect(idsOf(first)).toEqual(made.slice(0, 3));
+    for (const n of [0, 2, 4]) await api.request('DELETE', `/v1/groups/${made[n]}`, { key });
+    const second = await page(first.nextCursor);
+    expect(idsOf(second)).toEqual([made[3], made[5], made[6]]);
+    const third = await page(second.nextCursor);
+    const fourth = await page(third.nextCursor);
+    expect([...idsOf(third), ...idsOf(fourth), fourth.nextCursor]).toEqual([...made.slice(7), null]);
   });
 
   test('a cursor of one list is none of another', async () => {

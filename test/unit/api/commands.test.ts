@@ -147,10 +147,10 @@ describe('a batch', () => {
   const slug = 'battery:set-operating-mode';
   const batch = (body: object) => api.post('/v1/batch-commands', body, { key: tenant.key });
   const charge = { slug, input: { operatingMode: 'charge', powerW: 4_000 } };
-  const small = { nameplate: { usableWh: 5_000, chargeWMax: 3_000, dischargeWMax: 3_000 } };
+  const small = { oem: 'solaredge', nameplate: { usableWh: 5_000, chargeWMax: 3_000, dischargeWMax: 3_000 } } as const;
 
   test('by tag names who takes it and who does not', async () => {
-    const a = api.device(tenant.workspaceId, { tags: ['north'] });
+    const a = api.device(tenant.workspaceId, { oem: 'solaredge', tags: ['north'] });
     const b = api.device(tenant.workspaceId, { tags: ['north'], ...small });
     const made = await batch({ tag: 'north', command: charge });
     expect(made.status).toBe(202);
@@ -160,7 +160,7 @@ describe('a batch', () => {
   });
 
   test('by list does what it can, or all or nothing', async () => {
-    const a = api.device(tenant.workspaceId);
+    const a = api.device(tenant.workspaceId, { oem: 'solaredge' });
     const deviceIds = [a, api.device(tenant.workspaceId, small)];
     const whole = await batch({ deviceIds, command: charge, allOrNothing: true });
     expect([whole.status, whole.body.code]).toEqual([422, 'unprocessable']);
@@ -224,6 +224,8 @@ describe('the reserve of a battery', () => {
     const bad = [{}, { chargePercentage: '30' }, { chargePercentage: 101 }, { chargePercentage: 30, powerW: 1 }];
     for (const input of bad) expect((await setReserve({ deviceId, input })).status).toBe(400);
     expect((await setReserve({ deviceId: 'dev_x', input: { chargePercentage: 30 } })).status).toBe(404);
+    const ahead = await setReserve({ deviceId, input: { chargePercentage: 30 }, startsAt: '2024-07-11T00:00:00Z' });
+    expect([ahead.status, ahead.body.code]).toEqual([422, 'unsupported_by_device']);
   });
 
   test('goes to all batteries with a tag; a site without a safety configuration is left out and named', async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PROBLEMS } from '../../../src/api/problems.ts';
 import { ROUTES } from '../../../src/api/routes.ts';
 import { SCOPE_NAMES } from '../../../src/domain/client.ts';
-import { EVENT_TYPES } from '../../../src/domain/eventTypes.ts';
+import { EVENT_TYPE_NAMES, EVENT_TYPES } from '../../../src/domain/eventTypes.ts';
 import { type ApiBench, openApi } from '../../helpers/apiBench.ts';
 
 let api: ApiBench;
@@ -22,9 +22,19 @@ describe('the OpenAPI document', () => {
     const documented = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods as object).map((m) => `${m.toUpperCase()} ${path}`),
     );
-    expect(documented.length).toBe(ROUTES.length);
-    // The WebSocket has no place in OpenAPI 3.1; POST /v1/stream/tickets tells of it.
-    expect(served.filter((r) => r !== 'GET /v1/stream').sort()).toEqual(documented.sort());
+    expect(documented.length).toBe(ROUTES.length + 1);
+    expect(served.sort()).toEqual(documented.sort());
+  });
+
+  test('has the WebSocket as an upgrade, with its topics and the schema of each frame', () => {
+    const { get } = document.paths['/v1/stream'];
+    expect(Object.keys(get.responses)).toEqual(expect.arrayContaining(['101', '401', '403', '426']));
+    for (const topic of ['`*`', '`device:<id>`', ...EVENT_TYPE_NAMES.map((t) => `\`${t.split('.', 1)}\``)]) {
+      expect(get.description).toContain(topic);
+    }
+    const { fromClient, fromServer } = get['x-frames'];
+    expect(Object.keys(fromClient)).toEqual(['subscribe', 'unsubscribe']);
+    expect(Object.keys(fromServer)).toEqual(['subscribed', 'event', 'heartbeat', 'error']);
   });
 
   test('is OpenAPI 3.1 with unique operation ids, path parameters that are all described, strict bodies', () => {

@@ -7,7 +7,7 @@ let deviceId: string;
 beforeEach(async () => {
   api = await openApi();
   tenant = await api.tenant();
-  deviceId = api.device(tenant.workspaceId);
+  deviceId = api.device(tenant.workspaceId, { oem: 'solaredge' });
 });
 afterEach(() => api.close());
 

@@ -106,6 +106,20 @@ function bodyOf({ method, path }: Operation, ids: Seed): unknown {
       startsAt: new Date(api.service.nowMs + 7_200_000).toISOString(),
       steps: [{ priceUsdPerMwh: 10, quantityW: 1_000 }],
     },
+    'POST /v1/awards': {
+      awards: [
+        {
+          ...{ programId, awardedW: 1_000, priceUsdPerMwh: 10 },
+          startsAt: new Date(api.service.nowMs + 7_200_000).toISOString(),
+        },
+      ],
+    },
+    'POST /v1/meter-readings': {
+      meters: [
+        { siteId, startsAt: '2024-07-10T18:00:00Z', stepS: 3_600, energyWh: [100, null] },
+        { deviceId, startsAt: '2024-07-10T18:00:00Z', stepS: 3_600, energyWh: [-100] },
+      ],
+    },
     'POST /v1/prices': {
       node: 'ELSEWHERE',
       market: 'real-time',
@@ -228,21 +242,25 @@ describe('every route', () => {
   });
 });
 
-/** A batch names each device that it leaves out; prices and clocks are for sandboxes. */
+/** A batch names each device that it leaves out; prices and clocks are for sandboxes; a stream is no request. */
 const OWN_FAULT: Readonly<Record<string, number>> = {
   'POST /v1/batch-commands': 422,
   'POST /v1/prices': 403,
   'GET /v1/clock': 403,
+  'GET /v1/stream': 426,
   'POST /v1/clock/freeze': 403,
   'POST /v1/clock/resume': 403,
   'POST /v1/clock/advance': 403,
 };
 
-/** Refusals that are right, since the thing has been made already or the clock runs. */
+/** Refusals that are right, since the thing has been made already, no award calls the program, or the clock runs. */
 const OWN: Readonly<Record<string, readonly string[]>> = {
   'POST /v1/programs/{programId}/enrollments': ['conflict'],
   'POST /v1/events': ['conflict'],
+  'POST /v1/programs/{programId}/bids': ['unprocessable'],
+  'POST /v1/awards': ['conflict'],
   'POST /v1/approvals/{approvalId}/refuse': ['conflict'],
   'DELETE /v1/feeders/{feederId}': ['conflict'],
   'POST /v1/clock/advance': ['conflict'],
+  'GET /v1/stream': ['upgrade_required'],
 };

@@ -118,6 +118,23 @@ describe('the stream', () => {
     expect([seqs(several), seqs(other)]).toEqual([[7, 8], [7]]);
   });
 
+  test('tells who comes which entry is the newest, so that it knows whether it missed something', async () => {
+    const first = await connect();
+    await subscribe(first, ['device']);
+    const known = first.frames[0].lastSeq;
+    expect(known).toBe(api.service.entries.length);
+    first.socket.terminate();
+    await first.closed;
+    while (api.service.listening > 0) await new Promise(setImmediate);
+    api.device(tenant.workspaceId);
+    const again = await connect();
+    await subscribe(again, ['device']);
+    const { lastSeq } = again.frames[0];
+    expect(lastSeq).toBeGreaterThan(known);
+    const missed = (await api.get('/v1/audit', { key: tenant.key })).body.data;
+    expect(missed[0].seq).toBe(lastSeq);
+  });
+
   test('tells what the core does, as it becomes durable', async () => {
     const client = await connect();
     await subscribe(client, ['command']);
@@ -160,7 +177,7 @@ describe('the stream', () => {
     expect(client.frames[0]).toMatchObject({ type: 'error', code });
     if (text.includes('comand')) expect(client.frames[0].detail).toContain('Did you mean "command"?');
     await subscribe(client, ['*']);
-    expect(client.frames.at(-1)).toEqual({ type: 'subscribed', topics: ['*'] });
+    expect(client.frames.at(-1)).toMatchObject({ type: 'subscribed', topics: ['*'] });
   });
 
   test('a frame over 64 kB closes with 1009, over 100 subscriptions with 1007', async () => {
@@ -229,6 +246,31 @@ describe('the stream', () => {
     const late = (await api.post('/v1/stream/tickets', {}, { key: tenant.key })).body.ticket;
     api.service.nowMs += 30_000;
     await expect(connect({}, `?ticket=${late}`)).rejects.toThrow('401');
+  });
+
+  const shortLived = async () => {
+    const path = `/v1/workspaces/${tenant.workspaceId}/api-keys`;
+    const made = await api.post(path, { name: 'k', scopes: ['read'] }, { key: tenant.key });
+    const revoke = () => api.request('DELETE', `${path}/${made.body.id}`, { key: tenant.key });
+    return { key: made.body.secret as string, revoke };
+  };
+
+  test('opens with no ticket of a key that was revoked since', async () => {
+    const { key, revoke } = await shortLived();
+    const { ticket } = (await api.post('/v1/stream/tickets', {}, { key })).body;
+    await revoke();
+    await expect(connect({}, `?ticket=${ticket}`)).rejects.toThrow('401');
+  });
+
+  test('tells nothing more to a key that was revoked: the next event closes it', async () => {
+    const { key, revoke } = await shortLived();
+    const [cut, other] = [await connect({ 'texture-api-key': key }), await connect()];
+    for (const client of [cut, other]) await subscribe(client, ['*']);
+    await revoke();
+    const before = cut.frames.length;
+    api.service.emit(event());
+    expect(await cut.closed).toBe(1008);
+    expect([cut.frames.length, other.frames.at(-1)?.type]).toEqual([before, 'event']);
   });
 
   test('refuses who gives no credential, too few scopes, or no upgrade', async () => {

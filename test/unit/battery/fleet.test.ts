@@ -117,6 +117,19 @@ describe('grid commands', () => {
     expect(w.fleet.registers(0).dispatchedMj).toBe(before + 5000 * MINUTE);
   });
 
+  test("a reserve that its cloud tells is taken by a home that can hear it, and binds like its owner's", () => {
+    const w = world([HOME], at(0));
+    w.fleet.setLink(0, false);
+    expect(w.fleet.keepReserve(0, 90, 'reserve 90 %')).toBe('offline');
+    expect(w.fleet.sample(0).state.backupReserve).toBe(HOME.reservePct);
+    w.fleet.setLink(0, true);
+    expect(w.fleet.keepReserve(0, 90, 'reserve 90 %')).toBe('taken');
+    expect(w.fleet.sample(0).state.backupReserve).toBe(90);
+    w.fleet.control(0, CONTROL);
+    w.to(3 * MS_PER_HOUR);
+    expect(w.fleet.registers(0).dispatchedMj).toBe(0);
+  });
+
   test('a charge stops at its ceiling', () => {
     const w = world([HOME], at(0));
     w.fleet.control(0, { ...CONTROL, mode: 'charge', reservePctMax: 60 });

@@ -11,6 +11,61 @@ const notified = (b: Bench) =>
   b.sent.flatMap(({ effect: e }) => (e.kind === 'notify' && e.type.startsWith('alert.') ? [[e.type, e.subject]] : []));
 
 describe('out of reach', () => {
+  const reach = (b: Bench) => b.factsOf('device.reachable').map((f) => [f.deviceId, f.reachable, f.why]);
+
+  test('is a device that nothing was ever heard of, with a warning; the first sample brings it back', () => {
+    const b = new Bench();
+    b.device('enphase', 'e', { observed: false });
+    b.advance(12.5 * MIN - 1);
+    expect(reach(b)).toEqual([]);
+    b.advance(1);
+    expect(reach(b)).toEqual([['e', false, 'nothing was heard of it since it is waited for']]);
+    b.advance(24 * HOUR);
+    expect(reach(b)).toHaveLength(1);
+    expect(short(b)).toEqual([['WARNING', 'OPEN', 'COMMUNICATIONS', 'unreachable', 'e']]);
+    b.observe('e');
+    expect(b.core.state.devices.get('e')?.reachable).toBe(true);
+    expect(short(b)[0]?.[1]).toBe('RESOLVED');
+  });
+
+  test('is a device whose cloud is down for longer than its samples say something, and only that long', () => {
+    const b = new Bench();
+    b.device('enphase', 'e', { enrolled: false });
+    b.device('tesla', 't', { enrolled: false });
+    for (let n = 0; n < 18; n++) {
+      b.advance(5 * MIN);
+      b.observe('t');
+    }
+    expect(reach(b)).toEqual([['e', false, 'nothing was heard of it since 2024-07-10T22:00:00.000Z']]);
+    expect(b.factsOf('device.reachable')).toHaveLength(1);
+    b.observe('e');
+    expect(reach(b).at(-1)).toEqual(['e', true, 'its cloud reports it online']);
+    b.advance(12.5 * MIN);
+    const gone = reach(b).filter(([, isReachable]) => !isReachable);
+    expect(gone.map(([id]) => id).sort()).toEqual(['e', 'e', 't']);
+  });
+
+  test('is a site behind DNP3 whose link never came up; one that was heard of is told by its link', () => {
+    const b = new Bench();
+    b.device('dnp3', 'x', { observed: false });
+    b.device('dnp3', 'y');
+    b.advance(HOUR);
+    expect(reach(b).map(([id, is]) => [id, is])).toEqual([['x', false]]);
+    expect(short(b).map((a) => [a[3], a[4]])).toEqual([['link-down', 'site-x']]);
+  });
+
+  test('by silence leaves open what became of a command; one whose cloud calls it offline was offline', () => {
+    const b = new Bench({ answer: () => 'silent' });
+    for (const id of ['e', 'f', 'g']) b.device('enphase', id, { enrolled: false });
+    const [silent, offline] = [b.command('e'), b.command('f')];
+    b.observe('f', {}, false);
+    b.advance(2 * HOUR);
+    expect([b.ended(silent), b.ended(offline)]).toEqual([
+      ['failed', 'outcome_unknown'],
+      ['failed', 'device_offline'],
+    ]);
+  });
+
   test('a device behind a cloud opens a warning after a quarter of an hour, once, and its return resolves it', () => {
     const b = new Bench();
     b.device('enphase', 'e');
@@ -257,11 +312,10 @@ test('another rule at the same type and subject neither opens a second one nor m
   expect(short(b)).toEqual([['WARNING', 'OPEN', 'HARDWARE_FAULT', 'no-effect', 'e']]);
 });
 
-test('without rules nothing watches and nothing is due', () => {
+test('without rules nothing watches', () => {
   const b = new Bench({ settings: { alerts: null } });
   b.device('enphase', 'e', { enrolled: false });
   b.observe('e', {}, false);
-  expect(b.core.nextTimeoutMs()).toBeNull();
   b.advance(HOUR);
   expect(short(b)).toEqual([]);
 });

@@ -188,6 +188,20 @@ describe('an automation on prices', () => {
     expect(triggered(b)).toHaveLength(3);
   });
 
+  test('goes by the prices of its own workspace, else by the market’s, and by nobody else’s', () => {
+    const b = bench();
+    automation(b, { when: PRICE, target: ALL_HOME });
+    const series = { node: 'NODE', market: 'day-ahead', startMs: T0, stepMs: HOUR } as const;
+    b.put({ kind: 'publish-prices', workspaceId: 'other', ...series, usdPerMwh: [500, 500] });
+    b.advance(MIN);
+    expect(triggered(b)).toEqual([]);
+    b.put({ kind: 'publish-prices', workspaceId: 'ws', ...series, usdPerMwh: [50, 150] });
+    prices(b, [500, 50]);
+    expect(triggered(b), 'its own come first').toEqual([]);
+    b.advance(HOUR);
+    expect(triggered(b)).toHaveLength(1);
+  });
+
   test('keeps what it knows while the price is not known', () => {
     const b = bench();
     automation(b, { when: PRICE, target: ALL_HOME });

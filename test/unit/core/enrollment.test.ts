@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Bench, HOUR, MIN, PROGRAM } from '../../helpers/coreBench.ts';
+import { Bench, HOUR, MIN, PROGRAM, T0 } from '../../helpers/coreBench.ts';
 
 const statuses = (b: Bench, deviceId: string) =>
   b.factsOf('enrollment.changed').flatMap((f) => (f.deviceId === deviceId ? [f.to] : []));
@@ -44,7 +44,7 @@ describe('enrollment', () => {
     b.device('enphase', 'e', { enrolled: false, observed: false });
     b.put({ kind: 'enroll', deviceId: 'e', programId: PROGRAM });
     b.advance(91 * 24 * HOUR);
-    expect(b.core.nextTimeoutMs()).toBe(null);
+    expect(b.core.state.agenda.saved().entries.map((e) => e.item.kind)).toEqual(['silence-check']);
     expect(statusOf(b, 'e')).toBe('submitted');
   });
 
@@ -57,7 +57,7 @@ describe('enrollment', () => {
     expect(enrollmentJobs(b).filter((j) => j.kind === 'enroll')).toHaveLength(2);
   });
 
-  test('a rejection is final, and so is a refused application', () => {
+  test('a rejection is final, and so is a refused application; who enrols again applies again', () => {
     const b = new Bench();
     for (const id of ['e1', 'e2']) {
       b.device('enphase', id, { enrolled: false });
@@ -66,10 +66,55 @@ describe('enrollment', () => {
     b.enrollmentReply('e1', 'enr-1', 'rejected');
     b.reply('e2', { kind: 'refused', jobId: 'apply-enr-2', code: 'X', message: 'no' });
     expect([statusOf(b, 'e1'), statusOf(b, 'e2')]).toEqual(['rejected', 'rejected']);
-    b.put({ kind: 'enroll', deviceId: 'e1', programId: PROGRAM });
-    expect(b.refusals.at(-1)?.why).toBe('e1 is already rejected in dsgs');
     b.enrollmentReply('e1', 'enr-1', 'approved');
     expect(statusOf(b, 'e1')).toBe('rejected');
+    b.put({ kind: 'enroll', deviceId: 'e1', programId: PROGRAM });
+    expect(b.core.state.enrollments.get(`${PROGRAM}/e1`)).toMatchObject({ enrollmentId: 'enr-3', status: 'submitted' });
+    b.enrollmentReply('e1', 'enr-1', 'rejected');
+    expect(statusOf(b, 'e1')).toBe('submitted');
+    const before = enrollmentJobs(b).length;
+    b.advance(2 * HOUR);
+    const asked = enrollmentJobs(b).slice(before);
+    expect(asked.map((j) => [j.jobId, (j.atMs - T0) / MIN])).toEqual([1, 31, 61, 91].map((m) => ['read-enr-3', m]));
+    b.enrollmentReply('e1', 'enr-3', 'approved');
+    b.put({ kind: 'enroll', deviceId: 'e1', programId: PROGRAM });
+    expect(b.refusals.at(-1)?.why).toBe('e1 is already approved in dsgs');
+  });
+
+  test('a tag that was forgotten is no dead end, and the organisation that comes back comes back whole', () => {
+    const b = new Bench();
+    b.device('enphase', 'e', { enrolled: false, tags: [] });
+    b.device('solaredge', 's', { enrolled: false, tags: [] });
+    b.put({ kind: 'enroll', deviceId: 'e', programId: PROGRAM });
+    expect(statuses(b, 's')).toEqual([]);
+    for (const deviceId of ['e', 's']) b.put({ kind: 'tag-device', deviceId, tags: ['program:dsgs'] });
+    expect([statusOf(b, 'e'), statusOf(b, 's')]).toEqual(['ineligible', 'approved']);
+    b.enroll('e');
+    expect(statusOf(b, 'e')).toBe('ineligible');
+    b.put({ kind: 'enroll', deviceId: 'e', programId: PROGRAM });
+    b.enroll('e');
+    for (const enabled of [false, true]) {
+      b.put({ kind: 'enable-grid-services', workspaceId: 'ws', enabled, actor: 'ana' });
+    }
+    expect([statusOf(b, 'e'), statusOf(b, 's')]).toEqual(['unenrolled', 'approved']);
+    b.put({ kind: 'enroll', deviceId: 'e', programId: PROGRAM });
+    b.enroll('e');
+    expect(statusOf(b, 'e')).toBe('approved');
+    const ids = b.factsOf('enrollment.changed').flatMap((f) => (f.from === null ? [f.enrollmentId] : []));
+    expect(ids).toEqual(['enr-1', 'enr-2', 'enr-3', 'enr-4', 'enr-5']);
+  });
+
+  test('a device that was taken out of its program by itself stays out until somebody enrols it', () => {
+    const b = new Bench();
+    b.device('solaredge', 's');
+    b.put({ kind: 'unenroll', deviceId: 's', programId: PROGRAM, why: 'its owner left' });
+    for (const enabled of [false, true]) {
+      b.put({ kind: 'enable-grid-services', workspaceId: 'ws', enabled, actor: 'ana' });
+    }
+    b.put({ kind: 'tag-device', deviceId: 's', tags: ['program:dsgs', 'roof'] });
+    expect(statusOf(b, 's')).toBe('unenrolled');
+    b.put({ kind: 'enroll', deviceId: 's', programId: PROGRAM });
+    expect(statusOf(b, 's')).toBe('approved');
   });
 
   test('an answer moves only the enrollment it is about', () => {

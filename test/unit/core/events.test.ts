@@ -57,6 +57,24 @@ describe('events called by a price', () => {
     expect(hoursOf(c)).toEqual([[18, 19, 20]]);
   });
 
+  test('prices of a workspace call its own programs alone; the market’s call those of all', () => {
+    const b = new Bench({ trigger: priceTrigger });
+    b.put({ kind: 'create-workspace', workspace: { workspaceId: 'other', name: 'Other', gridServices: true } });
+    b.program('theirs', priceTrigger, { workspaceId: 'other' });
+    const high = {
+      node: 'NODE',
+      market: 'day-ahead',
+      startMs: MIDNIGHT + 18 * HOUR,
+      stepMs: HOUR,
+      usdPerMwh: [500],
+    } as const;
+    b.put({ kind: 'publish-prices', workspaceId: 'other', ...high });
+    const called = () => b.factsOf('event.offered').map((f) => f.event.programId);
+    expect(called()).toEqual(['theirs']);
+    b.put({ kind: 'publish-prices', ...high, startMs: MIDNIGHT + 19 * HOUR });
+    expect(called()).toEqual(['theirs', PROGRAM, 'theirs']);
+  });
+
   test('prices that come twice call nothing twice', () => {
     const b = new Bench({ trigger: priceTrigger });
     publish(b, Array<number>(24).fill(500));
@@ -110,7 +128,7 @@ describe('bids and awards', () => {
   });
 
   test('a bid for an hour that has begun is refused, a newer bid replaces the curve', () => {
-    const b = new Bench({ startMs: hour(17) });
+    const b = new Bench({ startMs: hour(17), trigger: { kind: 'day-ahead-award' } });
     bid(b, 17);
     expect(b.refusals[0]?.why).toContain('its market is closed');
     bid(b, 18);
@@ -120,7 +138,7 @@ describe('bids and awards', () => {
   });
 
   test('adjacent awarded hours become one event with its targets; an hour awarded nothing splits it', () => {
-    const b = new Bench();
+    const b = new Bench({ trigger: { kind: 'day-ahead-award' } });
     for (const h of [16, 17, 18, 19]) bid(b, h);
     b.put({ kind: 'awards', awards: [award(16, 1_000, 120), award(17, 3_000), award(18, 0), award(19, 2_000)] });
     expect(hoursOf(b)).toEqual([[16, 17], [19]]);
@@ -128,8 +146,8 @@ describe('bids and awards', () => {
   });
 
   test('an award without a bid, twice for an hour, or of another program stands for itself', () => {
-    const b = new Bench();
-    b.program('other');
+    const b = new Bench({ trigger: { kind: 'day-ahead-award' } });
+    b.program('other', { kind: 'day-ahead-award' });
     bid(b, 16);
     b.put({ kind: 'submit-bid', bid: { programId: 'other', startMs: hour(17), steps: [step(1, 700)] } });
     b.put({ kind: 'awards', awards: [award(15, 1), award(16, 1_000), award(17, 700, 250, 'other')] });
@@ -203,15 +221,16 @@ describe('incentive events, answers and reports', () => {
     const b = new Bench();
     b.device('enphase', 'a');
     resource(b, ['a']);
-    const reading = { startMs: T0, endMs: T0 + HOUR, usageWh: 900 };
+    const reading = { startMs: T0 - HOUR, endMs: T0, usageWh: 900 };
     const report = (resourceId: string, readings: (typeof reading)[]) =>
       b.put({ kind: 'report', reportId: 'x', resourceId, eventId: null, readings });
     report(`r-${PROGRAM}`, [reading]);
     report('r-none', [reading]);
     report(`r-${PROGRAM}`, [reading, { ...reading, usageWh: Number.NaN }]);
-    report(`r-${PROGRAM}`, [{ ...reading, endMs: T0 }]);
+    report(`r-${PROGRAM}`, [{ ...reading, endMs: reading.startMs }]);
+    report(`r-${PROGRAM}`, [reading, { ...reading, endMs: T0 + 1 }]);
     expect(b.factsOf('report.received')).toHaveLength(1);
-    expect(b.refusals).toHaveLength(3);
+    expect(b.refusals.map((r) => r.code)).toEqual(['unknown', 'conflict', 'conflict', 'invalid']);
   });
 
   test('a resource of unknown devices or programs, or with a name in use, is refused', () => {

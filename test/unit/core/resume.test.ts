@@ -59,6 +59,16 @@ describe('after a restart', () => {
     expect(facts).toMatchObject([{ type: 'command.acknowledged', commandId: id, vendorRef: 'r' }]);
   });
 
+  test('silence counts from the start, as samples are not kept', () => {
+    const b = new Bench();
+    b.device('enphase', 'e');
+    const again = restarted(b);
+    const atMs = b.nowMs + 24 * HOUR;
+    expect(again.handle({ kind: 'time' }, atMs).facts).toEqual([]);
+    expect(again.handle({ kind: 'time' }, atMs + 12.5 * MIN - 1).facts).toEqual([]);
+    expect(again.handle({ kind: 'time' }, atMs + 12.5 * MIN).facts).toMatchObject([{ reachable: false }]);
+  });
+
   test('a journal that runs backwards is a bug, not a history', () => {
     const b = new Bench();
     const core = restarted(b);
@@ -78,7 +88,7 @@ describe('what has ended', () => {
     expect(b.core.state.commands.has(first)).toBe(false);
     expect(b.core.state.jobs.size).toBeLessThanOrEqual(b.core.state.commands.size);
     b.put({ kind: 'cancel-command', commandId: last, actor: 'ana' });
-    expect(b.core.nextTimeoutMs()).toBe(null);
+    expect(b.core.state.agenda.saved().entries.map((e) => e.item.kind)).toEqual(['silence-check']);
   });
 });
 

@@ -113,7 +113,8 @@ describe('an approval', () => {
     approve(b, id);
     const commandId = b.command('x', { powerW: 1_000 });
     b.put({ kind: 'revoke-approval', approvalId: id, by: 'cleo', why: 'works at the feeder' });
-    expect(b.core.state.approvalRequests.get(id)).toMatchObject({ status: 'revoked', decidedBy: 'cleo' });
+    const who = { decidedBy: 'ben', revokedBy: 'cleo' };
+    expect(b.core.state.approvalRequests.get(id)).toMatchObject({ status: 'revoked', ...who });
     expect(b.ended(commandId)).toEqual(['cancelled', 'site_not_controllable']);
     expect(b.fieldJobs('x')).toEqual(['setpoint', 'release']);
   });

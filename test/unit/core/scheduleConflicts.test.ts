@@ -38,7 +38,7 @@ describe('who gives way', () => {
 
   test('of two schedules for a tag at the same instant the one made later counts; otherwise the newer firing', () => {
     const b = new Bench();
-    b.device('tesla', 'a', { tags: ['home', 'x'], enrolled: false });
+    b.device('solaredge', 'a', { tags: ['home', 'x'], enrolled: false });
     schedule(b, { tag: 'home', timing: cron('30 16 * * *'), input: { ...CHARGE, powerW: 1_000 } });
     schedule(b, { tag: 'home', timing: cron('0 16 * * *') });
     schedule(b, { tag: 'x', timing: cron('0 16 * * *'), input: CHARGE });

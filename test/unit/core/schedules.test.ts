@@ -66,8 +66,8 @@ describe('a schedule fires', () => {
 
   test('for a tag as a batch that names whom it left out', () => {
     const b = new Bench();
-    b.device('tesla', 'a', { tags: ['home'], enrolled: false });
-    b.device('tesla', 'b', { tags: ['home'], dischargeWMax: 1_000, enrolled: false });
+    b.device('solaredge', 'a', { tags: ['home'], enrolled: false });
+    b.device('solaredge', 'b', { tags: ['home'], dischargeWMax: 1_000, enrolled: false });
     schedule(b, {
       tag: 'home',
       timing: cron('0 * * * *'),

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { CoreInput } from '../../../src/core/input.ts';
+import type { Reach } from '../../../src/core/sources.ts';
 import type { Approval, SiteSafety } from '../../../src/domain/safety.ts';
 import { Around, type CloudLink, type SiteLink } from '../../../src/live/host/around.ts';
 import { openTelemetry } from '../../../src/live/host/telemetry.ts';
@@ -16,7 +17,7 @@ interface Configured {
 }
 
 /** An outside with one cloud and one site whose links only write down what they get. */
-function outside(over: { readonly stopFails?: boolean; readonly testClock?: boolean } = {}) {
+function outside(over: { readonly stopFails?: boolean; readonly testClock?: boolean; readonly reach?: Reach } = {}) {
   const bench = new Bench();
   const clock = new SteppedClock({ startMs: T0, frozen: true });
   const jobs: OemJob[] = [];
@@ -70,6 +71,7 @@ function outside(over: { readonly stopFails?: boolean; readonly testClock?: bool
       ],
     ]),
     telemetry,
+    reach: over.reach,
   });
   const start = (): void =>
     around.start(
@@ -231,6 +233,25 @@ describe('what surrounds a plant', () => {
       ['site/conn-x', 'state'],
     ]);
     expect([o.telemetry.states('x', range).length, o.telemetry.points('x', range).length]).toEqual([1, 1]);
+  });
+
+  test('a device whose site or cloud is another workspace’s by now is cut off: nothing goes there, nothing is heard', async () => {
+    const reach = { sites: new Map([['conn-x', 'other']]), clouds: new Map([['enphase' as const, 'other']]) };
+    const o = outside({ reach });
+    o.bench.device('dnp3', 'x');
+    o.bench.device('enphase', 'e', { observed: false });
+    o.start();
+    expect([o.calls, o.configured]).toEqual([['site started'], []]);
+    o.say.event({ kind: 'state', state: batteryState(13_500, T0, {}), local: false });
+    const setpoint = { kind: 'setpoint', jobId: 'j1', powerW: 1, startMs: T0, endMs: T0 + MIN } as const;
+    o.around.perform({ kind: 'field', deviceId: 'x', connectionId: 'conn-x', job: setpoint });
+    o.around.perform({ kind: 'oem', oem: 'enphase', deviceId: 'e', job: read('j2') });
+    await o.clock.advanceTo(T0 + PERIOD_MS);
+    expect([o.fieldJobs, o.jobs, o.telemetry.states('x', range)]).toEqual([[], [], []]);
+    expect(o.told.map(({ input }) => input)).toMatchObject([
+      { deviceId: 'x', event: { reply: { kind: 'refused', jobId: 'j1' } } },
+      { deviceId: 'e', reply: { kind: 'not-sent', jobId: 'j2' } },
+    ]);
   });
 
   test('every part says how it is', () => {

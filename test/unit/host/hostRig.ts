@@ -115,6 +115,7 @@ export async function rigOn(
               isFrozen: () => true,
               freeze: () => {},
               resume: () => {},
+              canAdvance: () => true,
               advanceTo: async (atMs) => clock.setTo(atMs),
             },
       perform: (effect) => void rig.performed.push({ plantId, effect }),

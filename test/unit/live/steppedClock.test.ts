@@ -118,6 +118,17 @@ describe('a frozen clock', () => {
     clock.stop();
   });
 
+  test('takes a hundred advances at once, and says when one more is too many', async () => {
+    const clock = frozen();
+    const advances = Array.from({ length: 99 }, () => clock.advanceTo(START_MS));
+    expect(clock.canAdvance()).toBe(true);
+    advances.push(clock.advanceTo(START_MS));
+    expect(clock.canAdvance()).toBe(false);
+    expect(() => clock.advanceTo(START_MS)).toThrow('more than 100 advances');
+    await Promise.all(advances);
+    expect(clock.canAdvance()).toBe(true);
+  });
+
   test('advances one after the other what is asked for at once, and a time that is past is no step back', async () => {
     const clock = frozen();
     const ran: number[] = [];

@@ -92,6 +92,12 @@ const WRONG: readonly (readonly [string, string, string, Partial<InputProblem>])
   ['an input of the wrong kind', 'fanMode: on }', 'fanMode: 3 }', { expected: 'one of auto, on, off, circulate' }],
   ['a choice that does not exist', 'fanMode: on }', 'fanMode: onn }', { didYouMean: 'on' }],
   [
+    'targets of a setting that chase each other',
+    'slug: "thermostat:set-fan-mode", input: { fanMode: on }',
+    'slug: "thermostat:set-operating-mode", input: { operatingMode: auto, heatTarget: 69, coolTarget: 70 }',
+    { value: '70', expected: 'at least 3 °F above heatTarget (69)' },
+  ],
+  [
     'a tag that no device of the kind has',
     'tag: cars',
     'tag: rooms',

@@ -77,7 +77,7 @@ describe('the JSON Schema', () => {
     for (const object of objects) expect(object.additionalProperties).toBe(false);
     const items = (committed as { properties: { expect: { items: { oneOf: { description?: string }[] } } } }).properties
       .expect.items.oneOf;
-    expect(items).toHaveLength(9);
+    expect(items).toHaveLength(12);
     for (const item of items) expect(item.description).toMatch(/\.$/);
   });
 });

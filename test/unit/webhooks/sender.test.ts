@@ -1,7 +1,8 @@
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { hiddenHeaders } from '../../../src/domain/destination.ts';
 import { SteppedClock } from '../../../src/live/steppedClock.ts';
+import type { PostOutcome } from '../../../src/live/webhooks/post.ts';
 import { STANDARD_SCHEDULE } from '../../../src/live/webhooks/schedule.ts';
 import type { SenderOptions } from '../../../src/live/webhooks/sender.ts';
 import { always, answer, commandIds, destination, event, events, Rig, START_MS } from './rig.ts';
@@ -59,7 +60,16 @@ describe('delivery', () => {
     const r = rig();
     r.setUp([destination('a', { eventTypes: ['device.updated'] }), destination('b', { workspaceId: 'ws-2' })]);
     const other = { workspaceId: 'ws-2' };
-    r.sender.offer([event(1), event(2, other), event(3, { type: 'device.updated' }), event(4, other), event(5, { type: 'device.updated' })], 5);
+    r.sender.offer(
+      [
+        event(1),
+        event(2, other),
+        event(3, { type: 'device.updated' }),
+        event(4, other),
+        event(5, { type: 'device.updated' }),
+      ],
+      5,
+    );
     await r.settle();
     const counted = (name: string) => r.at(name).map(({ headers }) => headers['texture-sequence']);
     expect([counted('a'), counted('b')]).toEqual([
@@ -208,6 +218,37 @@ describe('a workspace with a clock of its own', () => {
     unwatch();
     own.stop();
     expect([r.at('a').length, r.at('b').length]).toEqual([4, 2]);
+  });
+});
+
+describe('a stepped clock', () => {
+  test('waits a second for a receiver that hangs, and for the next messages not at all, until it answers in time', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const open: (() => void)[] = [];
+    const send = () =>
+      new Promise<PostOutcome>((done) => open.push(() => done({ kind: 'answered', status: 200, retryAfter: null })));
+    const r = rig({ post: { waitsOn: 'machine', send, close: () => {} }, concurrency: 1 });
+    r.setUp([destination('a')]);
+    const turns = async () => {
+      for (let n = 0; n < 20; n++) await new Promise<void>((done) => setImmediate(done));
+    };
+    r.sender.offer(events(1, 3), 3);
+    await turns();
+    expect([open.length, r.sender.inFlight()]).toEqual([1, 1]);
+    vi.advanceTimersByTime(999);
+    expect(r.sender.inFlight()).toBe(1);
+    vi.advanceTimersByTime(1);
+    expect(r.sender.inFlight()).toBe(0);
+    open[0]?.();
+    await turns();
+    expect([open.length, r.sender.inFlight()], 'the next one is not waited for').toEqual([2, 0]);
+    open[1]?.();
+    await turns();
+    expect([open.length, r.sender.inFlight()], 'it has answered in time').toEqual([3, 1]);
+    open[2]?.();
+    await turns();
+    expect(r.sender.inFlight()).toBe(0);
+    vi.useRealTimers();
   });
 });
 

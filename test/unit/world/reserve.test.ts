@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { randomSource } from '../../../harness/kernel/random.ts';
+import { makeClouds, vendorIdOf } from '../../../harness/world/clouds.ts';
+import { makeHomes } from '../../../harness/world/homes.ts';
+import type { LogBody } from '../../../src/ports/records.ts';
+import { flexible } from '../../helpers/flexibleScenario.ts';
+import { START_MS, TestClock, TestFleet } from '../../helpers/oemPair.ts';
+
+test('a reserve that a device is told by its cloud is on the record, as the floor of checks from then on', () => {
+  const scenario = flexible();
+  const random = randomSource(scenario.seed);
+  const homes = makeHomes(scenario, random);
+  const scheduler = new TestClock(START_MS);
+  const fleet = new TestFleet(scheduler);
+  const records: LogBody[] = [];
+  const record = (body: LogBody): void => void records.push(body);
+  const appliances = { list: [] } as unknown as Parameters<typeof makeClouds>[0]['appliances'];
+  const clouds = makeClouds({ scenario, homes, fleet, appliances, scheduler, random, record, onReply: () => {} });
+  const [home] = homes;
+  if (home === undefined) throw new Error('a scenario without homes');
+  const setting = { slug: 'battery:set-reserve', input: { chargePercentage: 55 } } as const;
+  const times = { startMs: START_MS, notAfterMs: START_MS + 600_000 };
+  scheduler.run(START_MS + 1_000);
+  const job = { kind: 'set', jobId: 'j', vendorDeviceId: vendorIdOf(home), setting, ...times } as const;
+  clouds.get(home.group.oem)?.link.submit(job);
+  fleet.offline.add(0);
+  scheduler.run(START_MS + 300_000);
+  const reserves = () => records.filter((r) => r.kind === 'reserve');
+  expect(reserves()).toEqual([]);
+  fleet.offline.delete(0);
+  scheduler.run(START_MS + 1_200_000);
+  expect(fleet.reservePct.get(0)).toBe(55);
+  expect(reserves()).toEqual([{ kind: 'reserve', deviceId: home.deviceId, reservePct: 55 }]);
+});
