@@ -15,7 +15,7 @@ export function addJournalCommands(
   program
     .command('verify-journal')
     .description('read a journal from end to end and say where it is not as it was written; changes nothing')
-    .argument('<dir>', 'folder of the journal')
+    .argument('<dir>', 'folder of the journal, or the data folder of a service')
     .option('--high-water-dir <dir>', 'folder of its high-water mark (default: the one its folder is in)')
     .action((dir: string, options: { highWaterDir?: string }) => finish(verify(io, dir, { ...globals(), ...options })));
 }

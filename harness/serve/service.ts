@@ -70,7 +70,7 @@ async function open(options: ServiceOptions, opened: Opened): Promise<RunningSer
   const clock = options.clock ?? new SteppedClock();
   makeDataFolder(config.data);
   const inData = (name: string): string => join(config.data, name);
-  const journal = await openJournal({ dir: inData('journal'), build: VERSION });
+  const journal = await openJournal({ dir: inData(JOURNAL_FOLDER), build: VERSION });
   opened.add(() => journal.close());
   const telemetry = openTelemetry(inData('telemetry.db'), () => clock.nowMs());
   opened.add(() => telemetry.close());

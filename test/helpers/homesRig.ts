@@ -13,7 +13,7 @@ import { CAPABILITIES, createOemSession } from '../../src/oem/index.ts';
 import type { BatteryOem } from '../../src/ports/oem.ts';
 import { HOME } from '../unit/battery/world.ts';
 import { ZONE } from './coreBench.ts';
-import { CREDENTIALS, OemPair, START_MS, TestClock, testRandom } from './oemPair.ts';
+import { CREDENTIALS, OemPair, START_MS, TestClock, TestFleet, testRandom } from './oemPair.ts';
 
 /**
  * The core over homes whose batteries, loads and meters are simulated, each behind the simulated cloud of its maker, on
@@ -92,8 +92,8 @@ export class HomesRig {
       credentials: CREDENTIALS,
       programs: [{ programId: PROGRAM }],
     });
-    const pair = new OemPair({ clock, fleet: fleet as never, cloud, session: createOemSession(oem, CREDENTIALS) });
-    return pair;
+    const session = createOemSession(oem, CREDENTIALS);
+    return new OemPair({ clock, fleet: new TestFleet(clock), cloud, session });
   }
 
   #home({ oem, batteryW }: HomeOptions, i: number): void {

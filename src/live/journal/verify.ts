@@ -32,15 +32,26 @@ const DAMAGE_MAX = 20;
 /** PRAGMA integrity_check stops after as many. */
 const SQLITE_DAMAGE_MAX = 10;
 
-/** @throws InputError when there neither is nor was a journal */
+/** Of a service's data folder. */
+export const JOURNAL_FOLDER = 'journal';
+
+/**
+ * @param folder  of the journal, or the data folder of a service that has it in it
+ * @throws        InputError when there neither is nor was a journal
+ */
 export function verifyJournal(folder: string, options: { readonly highWaterDir?: string } = {}): Verified {
-  const dir = resolve(folder);
-  const file = databaseFile(dir);
-  const marked = markFile(dir, options.highWaterDir);
-  if (!existsSync(file) && !existsSync(marked)) {
-    const expected = `the folder of a journal, with ${file} in it or ${marked} beside it`;
+  const places = [resolve(folder), resolve(folder, JOURNAL_FOLDER)].map((dir) => ({
+    dir,
+    file: databaseFile(dir),
+    marked: markFile(dir, options.highWaterDir),
+  }));
+  const found = places.find(({ file, marked }) => existsSync(file) || existsSync(marked));
+  if (found === undefined) {
+    const [{ file, marked } = { file: '', marked: '' }] = places;
+    const expected = `the folder of a journal, with ${file} in it or ${marked} beside it, or the data folder of a service`;
     throw inputError({ source: 'verify-journal', place: '<dir>', value: folder, expected });
   }
+  const { dir, file, marked } = found;
   const check = new Check(file, marked);
   const octets = existsSync(file) ? statSync(file).size : 0;
   const wal = walDamage(`${file}-wal`);
