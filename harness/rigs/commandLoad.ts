@@ -18,7 +18,7 @@ export async function commandLoad(load: CommandLoad): Promise<CommandsDone> {
     durationMs,
     ...(perSecond === undefined ? {} : { perSecond }),
     request: (n) => {
-      const input = `{"operatingMode":"charge","powerW":${1_000 + (n % 4_000)},"enableGridInteraction":false}`;
+      const input = `{"operatingMode":"charge","maximumBatteryReserve":${50 + (n % 50)},"enableGridInteraction":false}`;
       const body = `{"deviceId":"${deviceOf(n)}","input":${input},"startsAt":"${startsAt}","endsAt":"${endsAt}"}`;
       const headers = {
         'texture-api-key': key,

@@ -48,6 +48,17 @@ export async function runClients(
   await Promise.all(Array.from({ length: CLIENTS }, (_, n) => client(n)));
 }
 
+/** The devices that wait know no power: there the number of a command is its ceiling, in millionths of a percent. */
+const ceilingOf = (powerW: number) => ({ maximumBatteryReserve: powerW / 1_000_000 });
+
+interface Shown {
+  readonly powerW?: number;
+  readonly maximumBatteryReserve?: number;
+}
+
+const shownW = ({ powerW, maximumBatteryReserve: pct }: Shown): number | undefined =>
+  powerW ?? (pct === undefined ? undefined : Math.round(pct * 1_000_000));
+
 function newCommand(kill: Kill, r: { readonly client: number; readonly cycle: number; readonly turn: number }): Asked {
   const { client, cycle, turn } = r;
   const { ledger, cloudIds, futureIds } = kill;
@@ -60,7 +71,7 @@ function newCommand(kill: Kill, r: { readonly client: number; readonly cycle: nu
   const startMs = Date.now() + (toCloud ? 0 : 6 * HOUR_MS);
   const body = JSON.stringify({
     deviceId,
-    input: { operatingMode: 'charge', powerW, enableGridInteraction: false },
+    input: { operatingMode: 'charge', ...(toCloud ? { powerW } : ceilingOf(powerW)), enableGridInteraction: false },
     startsAt: isoUtc(startMs),
     endsAt: isoUtc(startMs + 2 * HOUR_MS),
   });
@@ -104,7 +115,7 @@ export async function checkAll({ key, ledger }: Kill, url: string, list: readonl
       const asked = list[i];
       if (asked?.id == null) continue;
       const { status, body } = await ask({ url, key, path: `/v1/commands/${asked.id}` });
-      ledger.shown(asked, { status, powerW: body?.command?.input?.powerW });
+      ledger.shown(asked, { status, powerW: shownW(body?.command?.input ?? {}) });
     }
   };
   await Promise.all(Array.from({ length: CHECKERS }, (_, n) => checker(n)));

@@ -202,7 +202,7 @@ async function floodDeaf(b: Bench, gate: { readonly isOver: boolean }): Promise<
   while (!gate.isOver) {
     const startMs = Date.now() + 6 * 3_600_000;
     const [startsAt, endsAt] = [startMs, startMs + 3_600_000].map((ms) => new Date(ms).toISOString());
-    const input = { operatingMode: 'charge', powerW: 1_000, enableGridInteraction: false };
+    const input = { operatingMode: 'charge', enableGridInteraction: false };
     const body = { deviceIds, command: { slug: 'battery:set-operating-mode', input }, startsAt, endsAt };
     const { url, key } = b;
     const answer = await ask({ url, key, path: '/v1/batch-commands', body: JSON.stringify(body) });

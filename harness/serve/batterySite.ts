@@ -40,16 +40,18 @@ export function batterySite({ clock, siteId, addresses, unsolicited = true }: Ba
     },
     clock,
   );
-  const end: Dnp3End = {
-    connected: (nowMs) => rtac.connected(nowMs),
-    disconnected: (nowMs) => rtac.disconnected(nowMs),
-    receive: (octets, nowMs) => rtac.receive(octets, nowMs),
-    // The site keeps its own timers.
-    timeout: () => {},
-    nextTimeoutMs: () => null,
-    takeOutput: () => rtac.takeOutput(),
-  };
-  const site: BatterySite = { rtac, end, link: null };
+  const site: BatterySite = { rtac, end: rtacEnd(rtac), link: null };
   rtac.onOutput(() => site.link?.flush());
   return site;
 }
+
+/** A site's controller as what a server of DNP3 serves. */
+export const rtacEnd = (rtac: Rtac): Dnp3End => ({
+  connected: (nowMs) => rtac.connected(nowMs),
+  disconnected: (nowMs) => rtac.disconnected(nowMs),
+  receive: (octets, nowMs) => rtac.receive(octets, nowMs),
+  // The site keeps its own timers.
+  timeout: () => {},
+  nextTimeoutMs: () => null,
+  takeOutput: () => rtac.takeOutput(),
+});

@@ -20,6 +20,10 @@ const httpUrl = () =>
     .refine((text) => /^https?:\/\/[^\s/?#@]+$/.test(text) && URL.canParse(text), {
       error: 'an http or https URL without path, like https://api.example.com',
     });
+const workspace = (doing: string) => {
+  const error = `the id of the one workspace that may ${doing}`;
+  return z.string({ error }).regex(/^[A-Za-z0-9._:-]{1,100}$/, { error });
+};
 const secret = (what: string) => s.text(`${what}, or env:NAME`, 500);
 
 const cloud = z
@@ -28,7 +32,7 @@ const cloud = z
     clientId: s.text('the client id', 200),
     clientSecret: secret('the client secret'),
     apiKey: secret('the API key').default(''),
-    workspace: z.exactOptional(s.id('id of the one workspace that may connect its devices; absent: every workspace')),
+    workspace: z.exactOptional(workspace('connect its devices; absent: every workspace')),
   })
   .describe('How a manufacturer is reached. A device of it belongs to the workspace that connects it first.');
 
@@ -41,7 +45,7 @@ const site = z
     outstation: s.whole('a DNP3 address', { min: 0, max: 65_519, example: 10 }).default(10),
     pointsMap,
     controlMode: s.oneOf(['agc', 'charge-discharge']).default('agc'),
-    workspace: z.exactOptional(s.id('id of the one workspace that may connect it; absent: the first that does')),
+    workspace: z.exactOptional(workspace('connect it; absent: the first that does')),
   })
   .describe(
     'A utility-scale site behind DNP3. It belongs to the workspace that is named here; without one to the first that connects it, until one is named here: a device that another workspace has connected is cut off then.',

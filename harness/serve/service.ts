@@ -12,6 +12,7 @@ import { openTelemetry, type TelemetrySink } from '../../src/live/host/telemetry
 import type { JournalError } from '../../src/live/journal/errors.ts';
 import { makeFolder } from '../../src/live/journal/folder.ts';
 import { openJournal } from '../../src/live/journal/journal.ts';
+import { JOURNAL_FOLDER } from '../../src/live/journal/verify.ts';
 import { operatorKeyIn } from '../../src/live/keys.ts';
 import { OemHttpLink } from '../../src/live/oemHttp.ts';
 import { SteppedClock } from '../../src/live/steppedClock.ts';

@@ -32,12 +32,25 @@ export interface Evidence {
   samples: number;
   /** Σ chargeRate over the samples [W], + discharge. */
   sumW: number;
+  /** Σ gridPower over those samples that have one [W], + import. */
+  sumGridW: number;
+  gridSamples: number;
   stormSamples: number;
   /** Time of the newest sample. */
   lastMs: EpochMs;
   /** Times of the samples counted: one that comes twice counts once. */
   readonly atMs: Set<EpochMs>;
 }
+
+const noEvidence = (): Evidence => ({
+  samples: 0,
+  sumW: 0,
+  sumGridW: 0,
+  gridSamples: 0,
+  stormSamples: 0,
+  lastMs: 0,
+  atMs: new Set(),
+});
 
 export interface SiteMeter {
   readonly startMs: EpochMs;
@@ -105,11 +118,15 @@ export class TelemetryStore {
 
   /** Counts a sample for a command; at most EVIDENCE_SAMPLES_MAX of them, later ones say nothing new. */
   addEvidence(commandId: string, state: BatteryState): Evidence {
-    const e = this.evidence.get(commandId) ?? { samples: 0, sumW: 0, stormSamples: 0, lastMs: 0, atMs: new Set() };
+    const e = this.evidence.get(commandId) ?? noEvidence();
     if (e.atMs.has(state.sampledAtMs) || e.samples >= EVIDENCE_SAMPLES_MAX) return e;
     e.atMs.add(state.sampledAtMs);
     e.samples += 1;
     e.sumW += state.chargeRate;
+    if (state.gridPower !== null) {
+      e.sumGridW += state.gridPower;
+      e.gridSamples += 1;
+    }
     e.lastMs = Math.max(e.lastMs, state.sampledAtMs);
     if (state.isStormModeActive) e.stormSamples += 1;
     this.evidence.set(commandId, e);

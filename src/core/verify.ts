@@ -28,7 +28,8 @@ export function verdictOf(request: {
   if (evidence.stormSamples > 0) {
     return { status: 'ignored', reason: 'storm_guard', detail: `Storm Guard was active; ${seen}` };
   }
-  return judge({ entry, device, meanW, seen, settings });
+  const supplied = suppliesHome(entry, evidence, settings);
+  return supplied === null ? judge({ entry, device, meanW, seen, settings }) : succeeded(`${supplied}; ${seen}`);
 }
 
 /** A dispatch command is given up when its samples, at least this many over at least this time, show no effect. */
@@ -52,6 +53,22 @@ export function hasNoEffect(request: {
   if (evidence.lastMs - fromMs < NO_EFFECT_AFTER_MS) return null;
   const verdict = verdictOf({ ...request, isOffline: false });
   return verdict.reason === 'no_effect' ? verdict : null;
+}
+
+/**
+ * A discharge without grid interaction covers the home's load only ("Self consumption", TextureHQ/docs commands): where the
+ * battery discharges and the home takes nothing from the grid, it can give no more than it does.
+ */
+function suppliesHome(
+  { command }: CommandEntry,
+  e: Evidence,
+  { deadbandW, exceededRatio }: CoreSettings,
+): string | null {
+  const { operatingMode, enableGridInteraction, powerW } = command.input;
+  if (operatingMode !== 'discharge' || enableGridInteraction || e.gridSamples < e.samples || e.sumW <= 0) return null;
+  const mostW = powerW === undefined ? Number.POSITIVE_INFINITY : exceededW(powerW, { deadbandW, exceededRatio });
+  const importW = Math.round(e.sumGridW / e.gridSamples);
+  return importW <= deadbandW && e.sumW / e.samples <= mostW ? `the home took ${importW} W from the grid` : null;
 }
 
 function judge(request: {
@@ -82,8 +99,10 @@ function judge(request: {
   }
 }
 
-const exceededW = (powerW: number, { exceededRatio, deadbandW }: CoreSettings): number =>
-  Math.max(powerW * exceededRatio, powerW + deadbandW);
+const exceededW = (
+  powerW: number,
+  { exceededRatio, deadbandW }: Pick<CoreSettings, 'exceededRatio' | 'deadbandW'>,
+): number => Math.max(powerW * exceededRatio, powerW + deadbandW);
 
 function grade(r: {
   towards: number;

@@ -138,7 +138,7 @@ export const TARGET_GAP_F_MIN = 3;
 /** Largest export limit that makes sense for a home's inverter [W]. Assumed. */
 export const EXPORT_LIMIT_W_MAX = 1_000_000;
 
-const COMMANDS_PAGE: Provenance = {
+export const COMMANDS_PAGE: Provenance = {
   source: 'TextureHQ/docs docs/platform-concepts/commands/commands.md @022f132',
   standing: 'read',
 };

@@ -15,7 +15,8 @@ import type { EpochMs } from './units.ts';
 
 /**
  * Facts are what the core decided or was told and keeps. State is a fold of them: apply(state, fact) is the only place
- * that changes it. Telemetry is no fact; what was concluded from it is.
+ * that changes it. Telemetry is no fact; what was concluded from it is,
+ * and so are meter readings that somebody brings: what is paid rests on them.
  */
 export type Fact =
   | ClientFact

@@ -5,6 +5,7 @@ import {
   type ApplianceKind,
   type ApplianceSlug,
   type ApplianceState,
+  COMMANDS_PAGE,
   effectOf,
 } from './appliance.ts';
 import type { EpochMs } from './units.ts';
@@ -44,7 +45,7 @@ export const SETTINGS: Readonly<Record<SettingSlug, SettingSpec>> = {
     fields: [
       { name: 'chargePercentage', kind: 'number', required: true, min: 0, max: 100, unit: '%', nullable: false },
     ],
-    provenance: APPLIANCE_COMMANDS['vehicle:set-charge-limit'].provenance,
+    provenance: COMMANDS_PAGE,
   },
   ...APPLIANCE_COMMANDS,
 };

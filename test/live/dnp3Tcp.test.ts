@@ -1,6 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { randomSource } from '../../harness/kernel/random.ts';
+import { rtacEnd } from '../../harness/serve/batterySite.ts';
 import { createRtac } from '../../simulators/rtac/rtac.ts';
 import { encodeFrame, PRIMARY } from '../../src/dnp3/link/frame.ts';
 import type { Measurement } from '../../src/dnp3/master/measurements.ts';
@@ -122,14 +123,7 @@ describe('master and outstation over TCP', () => {
     rtac.onOutput(() => link?.flush());
     const changes = new Feed<string>();
     rtac.onPlantChange((c) => changes.push(c.state));
-    const end: Dnp3End = {
-      connected: (nowMs) => rtac.connected(nowMs),
-      disconnected: (nowMs) => rtac.disconnected(nowMs),
-      receive: (octets, nowMs) => rtac.receive(octets, nowMs),
-      timeout: () => {},
-      nextTimeoutMs: () => null,
-      takeOutput: () => rtac.takeOutput(),
-    };
+    const end = rtacEnd(rtac);
     const server = await Dnp3Server.listen({
       port: 0,
       accept: () => ({

@@ -1,3 +1,4 @@
+import { rtacEnd } from '../../harness/serve/batterySite.ts';
 import { createRtac, type Rtac } from '../../simulators/rtac/rtac.ts';
 import { STANDARD_MAP } from '../../src/domain/pointsMap.ts';
 import { Dnp3Server, type ServerOptions } from '../../src/live/dnp3Server.ts';
@@ -34,15 +35,13 @@ export async function liveSite(
   let link: Dnp3Link | null = null;
   let deaf = false;
   rtac.onOutput(() => link?.flush());
+  const hearing = rtacEnd(rtac);
   const end: Dnp3End = {
-    connected: (nowMs) => rtac.connected(nowMs),
-    disconnected: (nowMs) => rtac.disconnected(nowMs),
+    ...hearing,
     receive: (octets, nowMs) => {
-      if (!deaf) rtac.receive(octets, nowMs);
+      if (!deaf) hearing.receive(octets, nowMs);
     },
-    timeout: () => {},
-    nextTimeoutMs: () => null,
-    takeOutput: () => (deaf ? [] : rtac.takeOutput()),
+    takeOutput: () => (deaf ? [] : hearing.takeOutput()),
   };
   const listening = await Dnp3Server.listen({
     port: 0,

@@ -1,4 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -11,7 +13,7 @@ vi.mock('../../harness/cloud/cloudWorld.ts', async (original) => {
   return { ...real, createCloudWorld: vi.fn(real.createCloudWorld) };
 });
 
-const SCOPES = ['read', 'write:commands', 'write:devices', 'write:programs', 'admin:workspace'];
+const SCOPES = ['read', 'write:commands', 'write:devices', 'write:programs', 'write:destinations', 'admin:workspace'];
 const MINUTE_S = 60;
 const HOUR_S = 60 * MINUTE_S;
 
@@ -29,7 +31,9 @@ afterEach(async () => {
 
 async function open(sandboxes = 2): Promise<void> {
   const config = { ...defaultConfig(), data: dir, listen: { host: '127.0.0.1', port: 0 } };
-  service = await openService({ config: { ...config, limits: { ...config.limits, sandboxes } } });
+  service = await openService({
+    config: { ...config, limits: { ...config.limits, sandboxes }, webhooks: { allowLoopback: true } },
+  });
 }
 
 async function ask(method: string, path: string, key: string, body?: unknown) {
@@ -133,13 +137,36 @@ describe('a sandbox', () => {
     made.mockClear();
     const s = await sandbox();
     const { parts } = await s.get('health');
-    console.log(Object.keys(parts), s.id);
-    expect(parts[`${s.id}/cloud/enphase`].why).toMatch(/^10 simulated batteries: 1000001, .*, 1000010$/);
-    expect(parts[`${s.id}/cloud/open`].why).toMatch(/^simulated devices: charger 1000001, vehicle 1000002, /);
+    const whyOf = (oem: string): string =>
+      parts[Object.keys(parts).find((name) => name.endsWith(`cloud/${oem}`)) ?? '']?.why;
+    expect(whyOf('enphase')).toMatch(/^10 simulated batteries: 1000001, .*, 1000010$/);
+    expect(whyOf('open')).toMatch(/^simulated devices: charger 1000001, vehicle 1000002, /);
     await s.post('clock/advance', { seconds: 24 * HOUR_S });
     expect(made).toHaveBeenCalledTimes(0);
     await enphase(s);
     expect(made.mock.calls.map(([{ oem }]) => oem)).toEqual(['enphase']);
+  });
+
+  test('is advanced in about a second though a receiver of its webhooks hangs', async () => {
+    const asked: string[] = [];
+    const receiver = createServer((request) => void asked.push(request.url ?? ''));
+    await new Promise<void>((done) => receiver.listen(0, '127.0.0.1', done));
+    const { port } = receiver.address() as AddressInfo;
+    const s = await sandbox();
+    await s.post('destinations', { label: 'hangs', url: `http://127.0.0.1:${port}/hook` });
+    const { id: customerId } = await s.post('customers', { name: 'C' });
+    const { id: siteId } = await s.post('sites', { customerId, name: 'S', timeZone: 'UTC' });
+    for (let n = 1; n <= 6; n++) {
+      const source = { kind: 'oem', oem: 'open', vendorDeviceId: `${1_000_000 + n}` };
+      await s.post('devices', { siteId, type: 'charger', manufacturer: 'A', model: 'M', source });
+    }
+    const beganMs = performance.now();
+    await s.post('clock/advance', { seconds: HOUR_S });
+    const tookMs = performance.now() - beganMs;
+    expect(asked.length).toBeGreaterThan(0);
+    expect(tookMs).toBeLessThan(5_000);
+    receiver.closeAllConnections();
+    receiver.close();
   });
 
   test('is refused when there are as many as there may be; other workspaces are not', async () => {

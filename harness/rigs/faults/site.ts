@@ -4,6 +4,7 @@ import { createRtac, type Rtac } from '../../../simulators/rtac/rtac.ts';
 import { Dnp3Server } from '../../../src/live/dnp3Server.ts';
 import type { Dnp3Link } from '../../../src/live/dnp3Tcp.ts';
 import { SteppedClock } from '../../../src/live/steppedClock.ts';
+import { rtacEnd } from '../../serve/batterySite.ts';
 
 /**
  * A utility-scale battery behind an RTAC, on a socket, with a proxy in front of it that can cut, freeze and bend what
@@ -145,21 +146,12 @@ export class RigSite {
   }
 
   async #serve(): Promise<void> {
-    const rtac = this.#rtac;
     this.#server = await Dnp3Server.listen({
       port: 0,
       clock: this.#clock,
       accept: () => ({
         kind: 'session',
-        end: {
-          connected: (nowMs) => rtac.connected(nowMs),
-          disconnected: (nowMs) => rtac.disconnected(nowMs),
-          receive: (octets, nowMs) => rtac.receive(octets, nowMs),
-          // The site keeps its own timers.
-          timeout: () => {},
-          nextTimeoutMs: () => null,
-          takeOutput: () => rtac.takeOutput(),
-        },
+        end: rtacEnd(this.#rtac),
         onLink: (link) => {
           this.#link = link;
         },

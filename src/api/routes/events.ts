@@ -122,7 +122,8 @@ const events: readonly Route[] = [
     path: '/v1/events/{eventId}/performance',
     tag,
     summary: 'What an event delivered, by device, once it is measured',
-    description: 'By meter data alone: baseline 10-in-10 with same-day adjustment. Null = not measured yet.',
+    description:
+      'By meter data alone (POST /v1/meter-readings, of the site): baseline 10-in-10 with same-day adjustment. Null = not measured yet, which is 20 minutes after the end; a device is in it once its site has readings of the whole event, and has delivered energy once there is a baseline of at least five similar days.',
     scope: 'read',
     params: eventParams,
     answers: {

@@ -93,7 +93,7 @@ describe('events and partners', () => {
     expect((await get(path)).body.optedOutDeviceIds).toEqual([ids.deviceId]);
     await post(`${path}/answers`, { resourceId: 'ev-fleet', answer: 'opt-in' });
     expect((await get(path)).body.optedOutDeviceIds).toEqual([]);
-    const readings = [{ startsAt: '2024-07-10T23:00:00Z', endsAt: '2024-07-10T23:15:00Z', usageWh: -250 }];
+    const readings = [{ startsAt: '2024-07-10T21:00:00Z', endsAt: '2024-07-10T21:15:00Z', usageWh: -250 }];
     const made = await post('/v1/reports', { resourceId: 'ev-fleet', eventId: ids.eventId, readings });
     const { data } = (await get(`${path}/reports`)).body;
     expect(data).toMatchObject([{ id: made.body.id, resourceId: 'ev-fleet', readings: [{ usageWh: -250 }] }]);
@@ -238,6 +238,10 @@ describe('automations, schedules, the clock', () => {
     expect(Date.parse(on.body.now) - Date.parse(to)).toBe(60_000);
     expect((await clock('/v1/clock/advance', { to, seconds: 1 })).status).toBe(400);
     expect((await clock('/v1/clock/resume')).body.isFrozen).toBe(false);
+    api.service.canAdvance = false;
+    const crowded = await clock('/v1/clock/advance', { seconds: 60 });
+    expect([crowded.status, crowded.body.code, crowded.headers['retry-after']]).toEqual([429, 'rate_limited', '1']);
+    api.service.canAdvance = true;
   });
 });
 

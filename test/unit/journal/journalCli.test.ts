@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
@@ -52,6 +53,14 @@ describe('vpp verify-journal', () => {
       'entries    12 (1 to 12)\nreplies    12\nsnapshots  0\nread in    0.50 s, 24 entries a second\nthe journal is as it was written\n',
     );
     expect(code).toBe(0);
+  });
+
+  test('takes the data folder of a service as well, also when only the mark is left of its journal', async () => {
+    const dir = await made(join('data', 'journal'));
+    const { out, code } = verify(['data']);
+    expect([out.split('\n')[0], code]).toEqual(['entries    12 (1 to 12)', 0]);
+    rmSync(dir, { recursive: true });
+    expect(verify(['data']).code).toBe(1);
   });
 
   test('names file and place of damage, with exit code 1', async () => {

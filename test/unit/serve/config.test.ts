@@ -60,6 +60,15 @@ describe('the file of a service', () => {
     expect(problemsOf(() => read('pace: {telemetrySecond: 2}'))).toMatchObject([{ didYouMean: 'telemetrySeconds' }]);
   });
 
+  test('a site and a cloud may name the one workspace that they are for', () => {
+    const named = read(sites('{connectionId: a, host: h, workspace: ws_1}', '{connectionId: b, host: h}')).sites;
+    expect(named.map((site) => site.workspace)).toEqual(['ws_1', undefined]);
+    expect(read(cloud({ workspace: 'ws_1' })).clouds.enphase?.workspace).toBe('ws_1');
+    expect(problemsOf(() => read(sites('{connectionId: a, host: h, workspace: "two words"}')))).toMatchObject([
+      { place: expect.stringContaining('(sites[0].workspace)'), expected: expect.stringContaining('workspace') },
+    ]);
+  });
+
   test('a secret comes from the file or from the environment', () => {
     expect(read(cloud()).clouds.enphase).toEqual({
       url: 'https://api.example.com',

@@ -81,7 +81,13 @@ describe('charging sessions of a file', () => {
 
   const ACN = 'ev/acn_caltech_sessions_20190301_20190315.csv';
   test.skipIf(!existsSync(`../shared/data/${ACN}`))('of a real workplace drive the cars of a run', () => {
-    const real = { ...scenario(', firstDay: "2019-03-04"'), start: '2024-07-10T00:00', duration: '24h', timeline: [], expect: [] };
+    const real = {
+      ...scenario(', firstDay: "2019-03-04"'),
+      start: '2024-07-10T00:00',
+      duration: '24h',
+      timeline: [],
+      expect: [],
+    };
     const [group] = real.fleet.homes;
     if (group?.ev?.sessionsFile === undefined) throw new Error('no sessions');
     group.ev.sessionsFile.path = `../shared/data/${ACN}`;
