@@ -65,7 +65,6 @@ function linkOnDemand(what: string, make: () => Submit): CloudLink {
 }
 
 function directCloud(oem: BatteryOem, seed: string, clock: SteppedClock): MakeCloudLink {
-  const startMs = clock.nowMs();
   return (onReply, state) =>
     linkOnDemand(`${DEVICES} simulated batteries: ${IDS.join(', ')}`, () => {
       const random = randomSource(seed);
@@ -76,7 +75,7 @@ function directCloud(oem: BatteryOem, seed: string, clock: SteppedClock): MakeCl
         devices: DEVICES,
         programIds: [],
         enrolled: false,
-        members: membersOf(oem, state(), startMs),
+        members: membersOf(oem, state()),
         behaviour: BEHAVIOUR,
       });
       const { cloud, credentials } = world;
@@ -89,14 +88,13 @@ function directCloud(oem: BatteryOem, seed: string, clock: SteppedClock): MakeCl
     });
 }
 
-/** Which of a maker's devices are in a program, and in which: those that were approved, or had applied before the start. */
-function membersOf(oem: BatteryOem, { enrollments, devices }: CoreState, startMs: number): ReadonlyMap<string, string> {
+/** Which of a maker's devices are in a program, and in which. An application that is under way is made anew. */
+function membersOf(oem: BatteryOem, { enrollments, devices }: CoreState): ReadonlyMap<string, string> {
   const members = new Map<string, string>();
-  for (const { deviceId, programId, status, submittedAtMs } of enrollments.values()) {
+  for (const { deviceId, programId, status } of enrollments.values()) {
     const source = devices.get(deviceId)?.device.source;
-    if (source?.kind !== 'oem' || source.oem !== oem) continue;
-    const hadApplied = status === 'submitted' && submittedAtMs !== null && submittedAtMs < startMs;
-    if (status === 'approved' || hadApplied) members.set(source.vendorDeviceId, programId);
+    if (source?.kind !== 'oem' || source.oem !== oem || status !== 'approved') continue;
+    members.set(source.vendorDeviceId, programId);
   }
   return members;
 }

@@ -28,7 +28,7 @@ export class Tickets {
     this.#held.delete(ticket);
     const nowMs = this.#tools.nowMs();
     if (held === undefined || held.expiresMs <= nowMs) return null;
-    return stillValid(held.principal, registry, nowMs) ? held.principal : held.principal;
+    return stillValid(held.principal, registry, nowMs) ? held.principal : null;
   }
 }
 const TICKET_MS = 30_000;

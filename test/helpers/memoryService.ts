@@ -56,7 +56,7 @@ class MemoryPlant implements Plant {
 
 export class MemoryService implements Service {
   nowMs: number;
-  readonly settings = defaultSettings(CAPABILITIES);
+  readonly settings = defaultSettings({ ...CAPABILITIES, enphase: { ...CAPABILITIES.enphase, needsEnrollment: true } });
   readonly entries: JournalEntry[] = [];
   readonly effects: Effect[] = [];
   readonly states = new Map<string, BatteryState[]>();

@@ -58,7 +58,7 @@ export async function openBadBench(): Promise<BadBench> {
     approved,
     pending,
     notEnrolled: await flows.battery('enphase', 3),
-    plain: await flows.battery('tesla', 0),
+    plain: await flows.battery('solaredge', 0),
     foreign: '',
   };
   const other = await openOther(flows);

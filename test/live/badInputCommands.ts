@@ -134,8 +134,14 @@ const DEVICES: readonly Row[] = [
     },
     expected: '404 not_found same words',
   },
-  grid(27, 'a grid command of a device in no program', 'notEnrolled', '409 not_enrolled', 'baseline'),
-  grid(28, 'a grid command before the enrollment is approved', 'pending', '409 enrollment_pending', 'baseline'),
+  grid(27, 'a grid command of a device in no program', 'notEnrolled', '409 not_enrolled', 'enrolled in no program'),
+  grid(
+    28,
+    'a grid command before the enrollment is approved',
+    'pending',
+    '409 enrollment_pending',
+    'its enrollment is not approved',
+  ),
   {
     n: 29,
     what: 'a grid command under Storm Guard is taken and ignored at once',

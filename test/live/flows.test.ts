@@ -226,7 +226,9 @@ describe.each(wires())('over %s', (wire) => {
     const vendorId = flows.vendorId('enphase', 4);
     const told = () => flows.cloud('tesla').shown().devices[0]?.controls.length;
     const before = told();
-    const { id: held } = await flows.made('POST', '/v1/commands', { deviceId: teslaId, input, ...window });
+    const charge = { operatingMode: 'charge' };
+    const later = { deviceId: teslaId, input: charge, ...window };
+    const { id: held } = await flows.made('POST', '/v1/commands', later);
     const { id: planned } = await flows.made('POST', '/v1/commands', { deviceId: enphaseId, input, ...window });
     await flows.advance(10 * MINUTE);
     expect((await commandNow(held)).status).toBe('accepted');

@@ -258,6 +258,8 @@ describe('a URL', () => {
 
   test('of plain HTTP, or on another port, needs an allowance for that', () => {
     expect(urlRefusal('http://a.example:443/', { ...PUBLIC_ONLY, allowHttp: true })).toBeNull();
+    expect(urlRefusal('ftp://a.example/', PUBLIC_ONLY)).toBe('the URL must be https');
+    expect(urlRefusal('ftp://a.example/', OPEN)).toBe('the URL must be https or http');
     expect(urlRefusal('https://a.example:9000/', { ...PUBLIC_ONLY, ports: [9000] })).toBeNull();
     expect(urlRefusal('https://a.example:9001/', { ...PUBLIC_ONLY, ports: [9000] })).toContain('9000');
   });

@@ -64,6 +64,18 @@ describe('a command', () => {
     expect([baseline.status, baseline.body.route]).toEqual([202, 'baseline']);
   });
 
+  test('of a device in no program, whose manufacturer has no other way, is refused and no path is offered', async () => {
+    await withProgram();
+    const deviceId = api.device(tenant.workspaceId, { oem: 'enphase' });
+    const forGrid = await command(deviceId, grid);
+    expect([forGrid.status, forGrid.body.code]).toEqual([409, 'not_enrolled']);
+    expect(forGrid.body.detail).not.toContain('executionPriority');
+    for (const input of [{ ...grid, executionPriority: ['baseline'] }, { operatingMode: 'reset' }]) {
+      const refused = await command(deviceId, input);
+      expect([refused.status, refused.body.code]).toEqual([422, 'unsupported_by_device']);
+    }
+  });
+
   test('for the grid, while the manufacturer has not decided, is refused', async () => {
     const refused = await command(await enrolled('enphase'), grid);
     expect([refused.status, refused.body.code]).toEqual([409, 'enrollment_pending']);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { Bench, HOUR, MIN } from '../../helpers/coreBench.ts';
+import type { BatteryState } from '../../../src/domain/battery.ts';
+import { Bench, CAPABILITIES, HOUR, MIN } from '../../helpers/coreBench.ts';
 
 const kinds = (b: Bench, deviceId: string) =>
   b.jobs(deviceId).map((j) => (j.kind === 'control' ? j.mode : `${j.kind} ${'vendorRef' in j ? j.vendorRef : ''}`));
@@ -262,6 +263,101 @@ describe('what the cloud is left with', () => {
     b.command('t');
     b.advance(30 * MIN);
     expect(kinds(b, 't')).toEqual(['discharge', 'reset', 'discharge']);
+  });
+});
+
+describe('what a peer has no words for', () => {
+  const lastOf = (b: Bench) => `${b.refusals.at(-1)?.code}: ${b.refusals.at(-1)?.why}`;
+
+  test('a power below what a device gives that knows only on and off is refused, and all of it is taken', () => {
+    const b = new Bench();
+    b.device('tesla', 't', { dischargeWMax: 11_500 });
+    for (const operatingMode of ['discharge', 'charge'] as const) {
+      expect(b.command('t', { operatingMode, powerW: 1_000 })).toBe('');
+      expect(lastOf(b)).toBe(
+        'unsupported: t: it knows only on and off: leave out powerW, and it gives all of its 11500 W',
+      );
+      expect(b.command('t', { operatingMode, powerW: 11_500 })).not.toBe('');
+      expect(b.command('t', { operatingMode })).not.toBe('');
+    }
+    expect(b.command('t', { operatingMode: 'idle', powerW: 1_000 })).not.toBe('');
+  });
+
+  test('a batch leaves such a device out and names it; the others follow', () => {
+    const b = new Bench();
+    b.device('solaredge', 's', { tags: ['x'] });
+    b.device('tesla', 't', { tags: ['x'], enrolled: false });
+    const input = { operatingMode: 'charge', enableGridInteraction: false, powerW: 1_000 } as const;
+    const window = { startMs: b.nowMs, endMs: b.nowMs + HOUR };
+    b.put({ kind: 'batch', batch: { workspaceId: 'ws', tag: 'x', input, ...window, actor: 'ana' } });
+    const [batch] = b.factsOf('batch.accepted');
+    expect([batch?.commandIds.length, batch?.skipped.map((s) => s.deviceId)]).toEqual([1, ['t']]);
+  });
+
+  test('reserves, and a discharge without grid interaction, are refused for a site behind DNP3', () => {
+    const b = new Bench();
+    b.device('dnp3', 'x');
+    for (const reserve of [{ minimumBatteryReserve: 58 }, { maximumBatteryReserve: 90 }]) {
+      expect(b.command('x', { powerW: 1_000, ...reserve })).toBe('');
+      expect(lastOf(b)).toContain('unsupported: x: a setpoint of a site behind DNP3 has no reserves of its own');
+    }
+    expect(b.command('x', { powerW: 1_000, enableGridInteraction: false })).toBe('');
+    expect(lastOf(b)).toContain('without enableGridInteraction it cannot discharge');
+    expect(b.command('x', { operatingMode: 'charge', powerW: 1_000, enableGridInteraction: false })).not.toBe('');
+    expect(b.fieldJobs('x')).toEqual(['setpoint']);
+  });
+
+  test('nothing is taken for a device that is not enrolled where its manufacturer has no other way', () => {
+    const capabilities = { ...CAPABILITIES, enphase: { ...CAPABILITIES.enphase, needsEnrollment: true } };
+    const b = new Bench({ settings: { capabilities } });
+    b.device('enphase', 'e', { enrolled: false });
+    b.device('solaredge', 's', { enrolled: false, tags: [] });
+    const asks = ['discharge', 'charge', 'idle', 'reset'] as const;
+    for (const operatingMode of asks) {
+      expect(b.command('e', { operatingMode, enableGridInteraction: false })).toBe('');
+      expect(lastOf(b)).toContain('unsupported: e: its manufacturer takes commands only for a device with an approved');
+      expect(b.command('s', { operatingMode, enableGridInteraction: false })).not.toBe('');
+    }
+    b.enroll('e');
+    for (const operatingMode of asks) expect(b.command('e', { operatingMode })).not.toBe('');
+  });
+});
+
+describe('a discharge without grid interaction', () => {
+  const home = { enableGridInteraction: false, powerW: 3_000 } as const;
+  const resultOf = (b: Bench, id: string, state: Partial<BatteryState>) => {
+    b.run(b.nowMs + 2 * HOUR, () => state);
+    return b.outcome(id);
+  };
+
+  test('had its effect where the home takes nothing from the grid, as little as it needs', () => {
+    const b = new Bench();
+    b.device('solaredge', 's');
+    const id = b.command('s', home);
+    expect(resultOf(b, id, { chargeRate: 250, gridPower: 10 })).toMatchObject({
+      status: 'succeeded',
+      reason: 'effect_seen',
+    });
+    expect(b.outcome(id)?.detail).toContain('the home took 10 W from the grid; mean 250 W');
+  });
+
+  test('had none where the home takes from the grid, where it charges instead, and where no meter tells', () => {
+    for (const state of [
+      { chargeRate: 250, gridPower: 1_000 },
+      { chargeRate: -250, gridPower: -1_000 },
+      { chargeRate: 250, gridPower: null },
+    ]) {
+      const b = new Bench();
+      b.device('solaredge', 's');
+      expect(resultOf(b, b.command('s', home), state)?.reason).toBe('no_effect');
+    }
+  });
+
+  test('is no success where it gives more than it was asked for', () => {
+    const b = new Bench();
+    b.device('solaredge', 's');
+    const outcome = resultOf(b, b.command('s', home), { chargeRate: 4_000, gridPower: -3_000 });
+    expect(outcome).toMatchObject({ status: 'partial', reason: 'effect_exceeded' });
   });
 });
 

@@ -222,6 +222,21 @@ describe('a single command', () => {
     expect(b.command('a', { operatingMode: 'idle' })).not.toBe('');
   });
 
+  test('of a device that knows only on and off counts with all that it gives', () => {
+    const b = new Bench();
+    b.device('tesla', 'a', { dischargeWMax: 11_500 });
+    b.device('solaredge', 's');
+    for (const id of ['a', 's']) b.observe(id, { gridPower: 0 });
+    transformer(b, ['a', 's'], { ratingVa: 12_000 });
+    b.command('a', { powerW: 11_500 });
+    b.command('s', { powerW: 600 });
+    expect(lastWhy(b)).toContain('discharge of 600 W');
+    expect(lastWhy(b)).toContain('500 W fit');
+    transformer(b, ['a', 's'], { ratingVa: 2_000 });
+    b.command('a');
+    expect(lastWhy(b)).toContain('discharge of 11500 W');
+  });
+
   test('of a batch is cut in proportion with the others', () => {
     const b = new Bench();
     for (const id of ['a', 'b', 'c']) {

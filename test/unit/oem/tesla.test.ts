@@ -83,6 +83,20 @@ describe('a Tesla site', () => {
     expect(p.fleet.powerW(0)).toBe(0);
   });
 
+  it('serves its home only where a discharge may not export: self-powered, and the export rule stays as it is', () => {
+    const p = pair();
+    const job = controlJob('j1', { ...now, mayExport: false, reservePctMin: 30 });
+    expect(p.ask(job)).toMatchObject({ vendorRef: 'self-supply/30' });
+    expect(p.cloud.settings('1000')).toEqual({ ...OWN, reservePct: 30 });
+    const read = { kind: 'read-command', jobId: 'q', vendorDeviceId: '1000', vendorRef: 'self-supply/30' } as const;
+    expect(p.ask(read)).toMatchObject({ status: 'in-progress' });
+    p.run(120_000);
+    expect(p.fleet.controls.map((c) => c.control.mode)).toEqual([]);
+    p.ask(controlJob('r', { ...now, mode: 'reset' }));
+    expect(p.cloud.settings('1000')).toEqual(OWN);
+    expect(p.ask({ ...read, jobId: 'q2' })).toMatchObject({ status: 'cancelled' });
+  });
+
   it('is left alone by a reset when nothing of ours stands', () => {
     const p = pair();
     p.ask(controlJob('r', { ...now, mode: 'reset' }));
