@@ -60,6 +60,11 @@ const RECEIVERS = 5;
 /** The rest of the fleet only reports. */
 const SOON_EACH = 40;
 const LATER = 500;
+/**
+ * The young generation as large as it becomes, from the start on: it grows by steps of 8 MB when many objects live a
+ * little longer, as after a fault, and one step in five minutes would look like a slope of memory.
+ */
+const YOUNG_GENERATION = ['--min-semi-space-size=16', '--max-semi-space-size=16'];
 const MASTER = 1;
 const OUTSTATION = 10;
 const CONNECTING_AT_ONCE = 16;
@@ -91,7 +96,7 @@ export async function openField(o: SoakOptions): Promise<Field> {
     webhooks: { allowLoopback: true },
     pace: PACE,
   });
-  const { process: service, url } = await serve(rig);
+  const { process: service, url } = await serve(rig, YOUNG_GENERATION);
   const operator = readFileSync(join(rig.data, 'operator.key'), 'utf8').trim();
   const key = await workspaceKey(url, operator);
   const at = { url, key };
